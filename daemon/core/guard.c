@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "synmoat/guard.h"
+
+#include <stdlib.h>
+
+#include "core/guard_parts.h"
+
+#define NSEC_PER_MSEC 1000000ULL
+
+#define LEARN_AGAIN_NS NSEC_PER_SEC       /* what is known is read again this often */
+#define LEARN_NEW_NS (20 * NSEC_PER_MSEC) /* what is not known yet, this often */
+#define SKETCH_NS (10 * NSEC_PER_SEC)     /* the span that an arm message looks back on */
+#define EXPIRE_BATCH 1024
+#define COOKIES_FAIL_NS (5 * NSEC_PER_SEC) /* before the next try, when they could not be sent */
+
+/* RFC 9293 3.7.1, RFC 8200 5: the segment everybody must take. */
+#define MSS_DEFAULT_V4 536
+#define MSS_DEFAULT_V6 1220
+/* Announced before the server's own is known: Ethernet's. The path or the client's MTU limits it further. */
+#define MSS_ANNOUNCED_V4 1460
+#define MSS_ANNOUNCED_V6 1440
+
+int guard_init(struct guard *guard, const struct guard_limits *limits, struct service *services,
+	       const struct cookie_secret *secret, const struct siphash_key *key, uint64_t now_ns)
+{
+	*guard = (struct guard){
+		.limits = *limits,
+		.secret = *secret,
+		.key = *key,
+		.services = services,
+		.halfopen = halfopen_new(limits->half_open_max, key),
+		.sources = source_new(limits->sources_max, key),
+		.splices = splice_new(limits->handovers_max, key),
+		.replies = calloc(1, sizeof(struct cap)),
+		.tallies = calloc(SERVICES_MAX, sizeof(struct tally)),
+		.learn_at_ns = calloc(SERVICES_MAX, sizeof(uint64_t[2])),
+	};
+	if (guard->replies)
+		cap_init(guard->replies, limits->replies_per_s, key, now_ns);
+	if (guard->halfopen && guard->sources && guard->splices && guard->replies && guard->tallies &&
+	    guard->learn_at_ns)
+		return 0;
+	guard_free(guard);
+	return -1;
+}
+
+void guard_free(struct guard *guard)
+{
+	halfopen_free(guard->halfopen);
+	source_free(guard->sources);
+	splice_free(guard->splices);
+	free(guard->replies);
+	free(guard->tallies);
+	free(guard->learn_at_ns);
+}
+
+/* ---- half-open entries ---- */
+
+void guard_half_open_ended(struct guard *guard, const struct halfopen_entry *ended, enum outcome outcome)
+{
+	struct source *source = source_find(guard->sources, &ended->flow.client);
+
+	atomic_fetch_sub_explicit(&guard->services[ended->service].half_open, 1, memory_order_relaxed);
+	if (source && source->half_open)
+		source->half_open--;
+	if (source && outcome == OUTCOME_HALF_OPEN_COMPLETED)
+		source->completed += source->completed < UINT32_MAX;
+	guard_count(guard, outcome);
+}
+
+static bool half_open_begun(struct guard *guard, const struct flow *flow, const struct halfopen_syn *syn,
+			    struct source *source, uint64_t now_ns)
+{
+	struct halfopen_entry ended;
+	enum halfopen_added added = halfopen_add(guard->halfopen, flow, syn, now_ns, &ended);
+
+	if (added == HALFOPEN_KNOWN)
+		return false;
+	if (added == HALFOPEN_NEW_EVICTED)
+		guard_half_open_ended(guard, &ended, OUTCOME_HALF_OPEN_EVICTED);
+	source->half_open++;
+	atomic_fetch_add_explicit(&guard->services[syn->service].half_open, 1, memory_order_relaxed);
+	return true;
+}
+
+/* ---- SYN ---- */
+
+static struct source *syn_count(struct guard *guard, const struct segment *syn, unsigned index, uint8_t posture,
+				uint64_t now_ns)
+{
+	struct tally *tally = &guard->tallies[index];
+	struct addr net = source_net(&syn->source);
+	uint64_t words[2];
+	struct source *source;
+	bool evicted;
+
+	memcpy(words, &net, sizeof(words));
+	if (posture == SERVICE_WATCHING && now_ns - tally->sketch.since_ns > SKETCH_NS)
+		tally_sketch_reset(&tally->sketch, now_ns);
+	tally_syn(tally, &net, siphash(&guard->key, words, 2), now_ns);
+	source = source_touch(guard->sources, &syn->source, now_ns, &evicted);
+	source->syns += source->syns < UINT32_MAX;
+	if (evicted)
+		guard_count(guard, OUTCOME_SOURCE_EVICTED);
+	return source;
+}
+
+/* Whether this SYN is the one to learn from: it offers something not known yet, or all that is known, to see whether it
+ * is still so. */
+static bool learn_from(struct guard *guard, unsigned index, bool v6, uint8_t offered, uint64_t now_ns)
+{
+	uint8_t known = service_learned(&guard->services[index], v6).known;
+	bool news = offered & ~known;
+
+	if (now_ns < guard->learn_at_ns[index][v6] || (!news && known & ~offered))
+		return false;
+	guard->learn_at_ns[index][v6] = now_ns + (news ? LEARN_NEW_NS : LEARN_AGAIN_NS);
+	return true;
+}
+
+/* Lets the SYN pass and watches its handshake. */
+static void syn_accept(struct guard *guard, const struct segment *syn, unsigned index, struct source *source,
+		       enum outcome outcome, bool learn, uint64_t now_ns, struct decision *decision)
+{
+	struct service *service = &guard->services[index];
+	struct flow flow = flow_from_client(syn);
+	bool auto_armed = service->cookies == SERVICE_COOKIES_AUTO;
+	struct halfopen_syn noted = {(uint16_t)index, service_offered(&syn->options), syn->seq};
+
+	guard_decide(decision, ACT_PASS, learn ? TREAT_LEARN : TREAT_HALF_OPEN);
+	if (!half_open_begun(guard, &flow, &noted, source, now_ns))
+		outcome = OUTCOME_SYN_RETRANSMITTED;
+	guard_count(guard, outcome);
+	if (auto_armed && atomic_load_explicit(&service->half_open, memory_order_relaxed) >=
+				  atomic_load_explicit(&service->arm_at, memory_order_relaxed))
+		decision->trip = (int)index;
+}
+
+/* Answers as the server would, with the cookie for its ISN. TSval 0 makes a client forget about PAWS until the server's
+ * own clock is heard (RFC 7323 5.5 has it compare with nothing yet; Linux and BSD take ts_recent 0 so). */
+static void syn_challenge(struct guard *guard, const struct segment *syn, unsigned index, struct decision *decision)
+{
+	bool v6 = !addr_is_v4(&syn->source);
+	struct service_learned learned = service_learned(&guard->services[index], v6);
+	bool wscale = syn->options.wscale >= 0 && learned.wscale >= 0;
+	bool timestamps = syn->options.timestamps && learned.timestamps;
+	struct cookie_options carried = {
+		.mss = syn->options.mss ? syn->options.mss : (v6 ? MSS_DEFAULT_V6 : MSS_DEFAULT_V4),
+		.wscale = (int8_t)(wscale ? syn->options.wscale : -1),
+		.sack = syn->options.sack && learned.sack,
+	};
+	struct flow flow = flow_from_client(syn);
+
+	guard_decide(decision, ACT_DROP, TREAT_PLAIN);
+	decision->send = SEND_TO_CLIENT;
+	decision->segment = (struct segment){
+		.source = syn->destination,
+		.destination = syn->source,
+		.source_port = syn->destination_port,
+		.destination_port = syn->source_port,
+		.seq = cookie_make(&guard->secret, &flow, syn->seq, &carried),
+		.ack = syn->seq + 1,
+		.flags = TCP_SYN | TCP_ACK,
+		.hops = HOPS_DEFAULT,
+		.window = learned.known ? learned.window : WINDOW_ANNOUNCED,
+		.options =
+			{
+				.mss = learned.known ? learned.mss : (v6 ? MSS_ANNOUNCED_V6 : MSS_ANNOUNCED_V4),
+				.wscale = (int8_t)(wscale ? learned.wscale : -1),
+				.sack = carried.sack,
+				.timestamps = timestamps,
+				.tsval = 0,
+				.tsecr = syn->options.tsval,
+			},
+	};
+}
+
+void guard_cookies_fail(struct guard *guard, uint64_t now_ns)
+{
+	guard->cookies_fail_until_ns = now_ns + COOKIES_FAIL_NS;
+}
+
+void guard_syn(struct guard *guard, const struct segment *syn, uint32_t interface, uint64_t now_ns,
+	       struct decision *decision)
+{
+	int index = service_map_find(guard->map, &syn->destination, syn->destination_port);
+	uint8_t offered = service_offered(&syn->options);
+	bool v6 = !addr_is_v4(&syn->source);
+	struct flow flow = flow_from_client(syn);
+	struct source *source;
+	uint8_t posture;
+
+	guard_count(guard, OUTCOME_SYN_RECEIVED);
+	if (index < 0) {
+		guard_count(guard, OUTCOME_SYN_UNKNOWN);
+		guard_decide(decision, ACT_PASS, TREAT_PLAIN);
+		return;
+	}
+	posture = atomic_load_explicit(&guard->services[index].posture, memory_order_acquire);
+	source = syn_count(guard, syn, (unsigned)index, posture, now_ns);
+
+	/* A handshake that the kernel has begun goes on with the kernel. A SYN signed with TCP-MD5 or TCP-AO is the
+	 * kernel's to judge: it drops those of strangers before they take room. */
+	if (posture != SERVICE_ARMED || guard->services[index].untracked || now_ns < guard->cookies_fail_until_ns ||
+	    syn->options.authenticated || halfopen_find(guard->halfopen, &flow)) {
+		bool learn = learn_from(guard, (unsigned)index, v6, offered, now_ns);
+		syn_accept(guard, syn, (unsigned)index, source, OUTCOME_SYN_ACCEPTED, learn, now_ns, decision);
+		return;
+	}
+	if (offered & ~service_learned(&guard->services[index], v6).known &&
+	    learn_from(guard, (unsigned)index, v6, offered, now_ns)) {
+		syn_accept(guard, syn, (unsigned)index, source, OUTCOME_SYN_TO_LEARN, true, now_ns, decision);
+		return;
+	}
+	source->challenged += source->challenged < UINT32_MAX;
+	if (guard->limits.observe) {
+		syn_accept(guard, syn, (unsigned)index, source, OUTCOME_SYN_CHALLENGED, false, now_ns, decision);
+		return;
+	}
+	if (!cap_take(guard->replies, &syn->source, now_ns)) {
+		guard_count(guard, OUTCOME_SYN_CAPPED);
+		guard_decide(decision, ACT_DROP, TREAT_PLAIN);
+		return;
+	}
+	syn_challenge(guard, syn, (unsigned)index, decision);
+	decision->interface = interface;
+	tally_cookie_sent(&guard->tallies[index], now_ns);
+	guard_count(guard, OUTCOME_SYN_CHALLENGED);
+}
+
+/* ---- the end of the half-open state ---- */
+
+/* Whether the kernel takes this RST, too: exactly in sequence, and without timestamps, which it would compare with those
+ * of the SYN (tcp_check_req(), net/ipv4/tcp_minisocks.c). Otherwise a flood of SYNs and bad RSTs would fill the backlog
+ * unseen. A client that knows of no connection sends just such a RST (RFC 9293 3.5.2, RFC 7323 3.2). */
+static bool ends_half_open(const struct halfopen_entry *entry, const struct segment *segment)
+{
+	return !(segment->flags & TCP_RST) || (segment->seq == entry->client_isn + 1 && !segment->options.timestamps);
+}
+
+static void untracked(struct guard *guard, const struct flow *flow, uint64_t now_ns, struct decision *decision)
+{
+	struct splice *splice = splice_find(guard->splices, flow);
+	struct halfopen_entry ended;
+
+	guard_decide(decision, ACT_PASS, TREAT_PLAIN);
+	if (halfopen_end(guard->halfopen, flow, &ended)) {
+		guard_half_open_ended(guard, &ended, OUTCOME_HALF_OPEN_UNTRACKED);
+	} else if (splice && splice->state == SPLICE_SYN_SENT) {
+		guard->services[splice->service].untracked = true; /* no more cookies for it */
+		guard_decide(decision, ACT_DROP, TREAT_PLAIN);
+		guard_reset_client(guard, splice, now_ns, decision);
+		guard_count(guard, OUTCOME_HALF_OPEN_UNTRACKED);
+	}
+}
+
+void guard_first_ack(struct guard *guard, const struct segment *ack, uint64_t now_ns, struct decision *decision)
+{
+	struct flow flow = flow_from_client(ack);
+	const struct halfopen_entry *entry = halfopen_find(guard->halfopen, &flow);
+	struct halfopen_entry ended;
+
+	if (ack->flags & TCP_SYN) {
+		untracked(guard, &flow, now_ns, decision);
+		return;
+	}
+	guard_decide(decision, ACT_PASS, TREAT_PLAIN);
+	if (!entry || !ends_half_open(entry, ack)) {
+		guard_count(guard, OUTCOME_PACKET_PASSED);
+		return;
+	}
+	halfopen_end(guard->halfopen, &flow, &ended);
+	guard_half_open_ended(guard, &ended,
+			      ack->flags & TCP_RST ? OUTCOME_HALF_OPEN_RESET : OUTCOME_HALF_OPEN_COMPLETED);
+}
+
+/* ---- time ---- */
+
+static void expire_half_open(struct guard *guard, uint64_t now_ns)
+{
+	uint64_t timeout_ns = guard->limits.handshake_timeout_s * NSEC_PER_SEC;
+	struct halfopen_entry ended;
+
+	for (unsigned i = 0; i < EXPIRE_BATCH && now_ns >= timeout_ns; i++) {
+		if (!halfopen_expire(guard->halfopen, now_ns - timeout_ns, &ended))
+			return;
+		guard_half_open_ended(guard, &ended, OUTCOME_HALF_OPEN_EXPIRED);
+	}
+}
+
+bool guard_due(struct guard *guard, uint64_t now_ns, struct decision *decision)
+{
+	expire_half_open(guard, now_ns);
+	return guard_handover_due(guard, now_ns, decision);
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The second half of the guard: a client that has returned its cookie, and the server that does not know it yet. */
+#include "core/guard_parts.h"
+
+/* ---- third ACK ---- */
+
+/* The SYN that the client's third ACK stands for. Its window was scaled by then (RFC 7323 2.2); a SYN's is not. */
+static void rewrite_to_syn(const struct splice *splice, struct decision *decision)
+{
+	uint32_t window = (uint32_t)splice->window << (splice->options.wscale > 0 ? splice->options.wscale : 0);
+
+	guard_decide(decision, ACT_REWRITE, TREAT_HANDOVER);
+	decision->segment = (struct segment){
+		.source = splice->flow.client,
+		.destination = splice->flow.server,
+		.source_port = splice->flow.client_port,
+		.destination_port = splice->flow.server_port,
+		.seq = splice->client_isn,
+		.flags = TCP_SYN,
+		.hops = splice->hops,
+		.tos = splice->tos,
+		.window = (uint16_t)(window > UINT16_MAX ? UINT16_MAX : window),
+		.options =
+			{
+				.mss = splice->options.mss,
+				.wscale = splice->options.wscale,
+				.sack = splice->options.sack,
+				.timestamps = splice->timestamps,
+				.tsval = splice->tsval,
+			},
+	};
+}
+
+/* Notes what the third ACK says. */
+static void splice_fill(struct guard *guard, struct splice *splice, const struct segment *ack, unsigned index,
+			const struct cookie_options *options, uint32_t interface)
+{
+	splice->service = (uint16_t)index;
+	splice->retry_due = false;
+	splice->flags = ack->flags;
+	splice->hops = ack->hops;
+	splice->tos = ack->tos;
+	splice->timestamps = ack->options.timestamps;
+	splice->options = *options;
+	splice->window = ack->window;
+	splice->cookie = ack->ack - 1;
+	splice->client_isn = ack->seq - 1;
+	splice->tsval = ack->options.tsval;
+	splice->interface = interface;
+	splice->payload_bytes = 0;
+	if (ack->payload_bytes && !ack->payload_cut && ack->payload_bytes <= SPLICE_PAYLOAD_BYTES) {
+		memcpy(splice_payload(guard->splices, splice), ack->payload, ack->payload_bytes);
+		splice->payload_bytes = ack->payload_bytes;
+	} else if (ack->payload_bytes) {
+		splice->flags &= (uint8_t)~TCP_FIN; /* what does not fit, the client sends again */
+	}
+}
+
+/* A free entry for the flow: one that lingers there gives way, and one that still waits is started anew, for the client
+ * has given that connection up. NULL when the table is full. */
+static struct splice *splice_begin(struct guard *guard, const struct flow *flow, struct splice *old, uint64_t now_ns)
+{
+	if (old && old->state == SPLICE_SYN_SENT) {
+		splice_enter(guard->splices, old, 0, now_ns);
+		return old;
+	}
+	if (old)
+		splice_remove(guard->splices, old);
+	return splice_add(guard->splices, flow, now_ns);
+}
+
+static void ack_while_waiting(struct guard *guard, const struct segment *ack, struct splice *splice,
+			      struct decision *decision)
+{
+	if (splice->retry_due && ack->payload_bytes == 0 && !(ack->flags & TCP_FIN)) {
+		splice->retry_due = false;
+		rewrite_to_syn(splice, decision);
+		guard_count(guard, OUTCOME_HANDOVER_RETRIED);
+	} else if (splice->held_count < SPLICE_HELD_MAX && guard->held < guard->limits.held_max) {
+		guard_decide(decision, ACT_HOLD, TREAT_PLAIN);
+		decision->splice = splice;
+		guard_count(guard, OUTCOME_ACK_HELD);
+	} else {
+		guard_decide(decision, ACT_DROP, TREAT_PLAIN);
+		guard_count(guard, OUTCOME_ACK_HOLD_FULL);
+	}
+}
+
+void guard_ack(struct guard *guard, const struct segment *ack, uint32_t interface, uint64_t now_ns,
+	       struct decision *decision)
+{
+	struct flow flow = flow_from_client(ack);
+	struct splice *splice = splice_find(guard->splices, &flow);
+	int index = service_map_find(guard->map, &ack->destination, ack->destination_port);
+	struct cookie_options options;
+	struct source *source;
+	bool valid = index >= 0 && cookie_check(&guard->secret, &flow, ack->seq - 1, ack->ack - 1, &options);
+	bool repeated = splice && splice->cookie == ack->ack - 1;
+
+	if (!splice && halfopen_find(guard->halfopen, &flow)) { /* of a SYN that passed before the arming */
+		guard_first_ack(guard, ack, now_ns, decision);
+		return;
+	}
+	if (splice && splice->state == SPLICE_SYN_SENT && (repeated || !valid)) {
+		ack_while_waiting(guard, ack, splice, decision);
+		return;
+	}
+	if (splice && splice->state == SPLICE_ESTABLISHED && splice->client_isn == ack->seq - 1) {
+		guard_count(guard, OUTCOME_ACK_AFTER_HANDOVER);
+		guard_decide(decision, ACT_PASS, TREAT_PLAIN);
+		return;
+	}
+	if (!valid || repeated) {
+		guard_count(guard, OUTCOME_ACK_COOKIE_INVALID);
+		guard_decide(decision, ACT_PASS, TREAT_UNPROVEN);
+		return;
+	}
+	splice = splice_begin(guard, &flow, splice, now_ns);
+	if (!splice) { /* the client's retransmission tries again */
+		guard_count(guard, OUTCOME_HANDOVER_TABLE_FULL);
+		guard_decide(decision, ACT_DROP, TREAT_PLAIN);
+		return;
+	}
+	splice_fill(guard, splice, ack, (unsigned)index, &options, interface);
+	rewrite_to_syn(splice, decision);
+	decision->splice = splice;
+	decision->drop_held = splice->held_count > 0; /* of the connection that was given up */
+	tally_cookie_returned(&guard->tallies[index], now_ns);
+	cap_return(guard->replies, &flow.client);
+	source = source_find(guard->sources, &flow.client);
+	if (source)
+		source->completed += source->completed < UINT32_MAX;
+	guard_count(guard, OUTCOME_ACK_COOKIE_VALID);
+}
+
+void guard_held(struct guard *guard, struct splice *splice, uint32_t id)
+{
+	splice->held[splice->held_count++] = id;
+	guard->held++;
+}
+
+void guard_let_go(struct guard *guard, struct splice *splice)
+{
+	guard->held -= splice->held_count;
+	splice->held_count = 0;
+}
+
+/* ---- the server's answer ---- */
+
+/* A segment to the client in place of the server, which the client believes to be past its SYN-ACK. */
+static struct segment server_segment(const struct splice *splice, uint8_t flags, uint32_t seq)
+{
+	return (struct segment){
+		.source = splice->flow.server,
+		.destination = splice->flow.client,
+		.source_port = splice->flow.server_port,
+		.destination_port = splice->flow.client_port,
+		.seq = seq,
+		.ack = splice->client_isn + 1,
+		.flags = flags,
+		.hops = HOPS_DEFAULT,
+		.window = WINDOW_ANNOUNCED,
+		.options = {.wscale = -1, .timestamps = splice->timestamps, .tsecr = splice->tsval},
+	};
+}
+
+/* A segment to the server in place of the client. */
+static struct segment client_segment(const struct splice *splice, uint8_t flags, uint32_t seq, uint32_t ack)
+{
+	return (struct segment){
+		.source = splice->flow.client,
+		.destination = splice->flow.server,
+		.source_port = splice->flow.client_port,
+		.destination_port = splice->flow.server_port,
+		.seq = seq,
+		.ack = ack,
+		.flags = flags,
+		.hops = splice->hops,
+		.tos = splice->tos,
+		.window = splice->window,
+		.options = {.wscale = -1},
+	};
+}
+
+static void splice_refused(struct guard *guard, struct splice *splice, uint64_t now_ns, struct decision *decision)
+{
+	splice->state = SPLICE_REFUSED;
+	splice_enter(guard->splices, splice, SPLICE_LINGER, now_ns);
+	decision->splice = splice;
+	decision->drop_held = true;
+}
+
+/* Ends the client's side; RFC 9293 3.10.7.4 has it take a RST only at exactly the next sequence number. */
+void guard_reset_client(struct guard *guard, struct splice *splice, uint64_t now_ns, struct decision *decision)
+{
+	splice_refused(guard, splice, now_ns, decision);
+	decision->send = SEND_TO_CLIENT;
+	decision->segment = server_segment(splice, TCP_RST | TCP_ACK, splice->cookie + 1);
+	decision->interface = splice->interface;
+	decision->forget_flow = true;
+	guard_count(guard, OUTCOME_HANDOVER_FAILED);
+}
+
+static void answer_take_over(struct guard *guard, struct splice *splice, const struct segment *answer, uint64_t now_ns,
+			     struct decision *decision)
+{
+	struct service *service = &guard->services[splice->service];
+	bool v6 = !addr_is_v4(&answer->source);
+	int8_t announced = service_learned(service, v6).wscale;
+	struct tcp_options offered = {
+		.wscale = splice->options.wscale,
+		.sack = splice->options.sack,
+		.timestamps = splice->timestamps,
+	};
+
+	service_learn(service, v6, &answer->options, answer->window, service_offered(&offered));
+	guard_decide(decision, ACT_DROP, TREAT_PLAIN);
+	if (splice->options.wscale >= 0 && answer->options.wscale < announced) {
+		/* The listener scales less than the client was told, so the client would overrun every window. Only
+		 * the first connection after such a change meets this: the next are told the new scale. (Others that
+		 * were challenged just before it go on: the cookie does not say what was announced.) */
+		guard_reset_client(guard, splice, now_ns, decision);
+		return;
+	}
+	guard_decide(decision, ACT_TAKE_OVER, TREAT_PLAIN);
+	decision->splice = splice;
+	decision->delta = splice->cookie - answer->seq;
+	decision->wscale = splice->options.wscale >= 0 && answer->options.wscale >= 0;
+	decision->server_wscale = answer->options.wscale;
+	decision->sack = splice->options.sack && answer->options.sack;
+	decision->segment = client_segment(splice, splice->flags, splice->client_isn + 1, splice->cookie + 1);
+	decision->segment.payload = splice_payload(guard->splices, splice);
+	decision->segment.payload_bytes = splice->payload_bytes;
+	if (splice->timestamps && answer->options.timestamps) {
+		decision->segment.options.timestamps = true;
+		decision->segment.options.tsval = splice->tsval;
+		decision->segment.options.tsecr = answer->options.tsval;
+	}
+}
+
+static void answer_to_splice(struct guard *guard, struct splice *splice, const struct segment *answer, uint64_t now_ns,
+			     struct decision *decision)
+{
+	bool acks_syn = answer->flags & TCP_ACK && answer->ack == splice->client_isn + 1;
+
+	if (answer->flags & TCP_RST && acks_syn) {
+		guard_decide(decision, ACT_RENUMBER, TREAT_PLAIN);
+		decision->seq = splice->cookie + 1;
+		splice_refused(guard, splice, now_ns, decision);
+		guard_count(guard, OUTCOME_HANDOVER_REFUSED);
+	} else if (answer->flags & TCP_SYN && acks_syn) {
+		answer_take_over(guard, splice, answer, now_ns, decision);
+	} else if (answer->flags & TCP_ACK && !(answer->flags & TCP_RST)) {
+		/* A connection of old on these ports still lives at the server, which asks whether the SYN is meant
+		 * (RFC 5961 4). The client, in SYN-SENT, would say so with a RST (RFC 9293 3.5.1); the retry follows. */
+		guard_decide(decision, ACT_DROP, TREAT_PLAIN);
+		decision->send = SEND_TO_SERVER;
+		decision->segment = client_segment(splice, TCP_RST, answer->ack, 0);
+	} else {
+		guard_decide(decision, ACT_PASS, TREAT_PLAIN);
+		guard_count(guard, OUTCOME_PACKET_PASSED);
+	}
+}
+
+void guard_answer(struct guard *guard, const struct flow *flow, const struct segment *answer, uint64_t now_ns,
+		  struct decision *decision)
+{
+	struct splice *splice = splice_find(guard->splices, flow);
+	const struct halfopen_entry *entry;
+	struct halfopen_entry ended;
+
+	if (splice && splice->state == SPLICE_SYN_SENT) {
+		answer_to_splice(guard, splice, answer, now_ns, decision);
+		return;
+	}
+	guard_decide(decision, ACT_PASS, TREAT_PLAIN);
+	entry = halfopen_find(guard->halfopen, flow);
+	if (!entry) {
+		guard_count(guard, OUTCOME_PACKET_PASSED);
+	} else if (answer->flags & TCP_RST) {
+		halfopen_end(guard->halfopen, flow, &ended);
+		guard_half_open_ended(guard, &ended, OUTCOME_HALF_OPEN_RESET);
+	} else if (answer->flags & TCP_SYN) {
+		service_learn(&guard->services[entry->service], !addr_is_v4(&answer->source), &answer->options,
+			      answer->window, entry->offered);
+		guard_count(guard, OUTCOME_OPTIONS_LEARNED);
+	}
+}
+
+void guard_taken_over(struct guard *guard, struct splice *splice, uint64_t now_ns)
+{
+	splice->state = SPLICE_ESTABLISHED;
+	guard_let_go(guard, splice);
+	splice_enter(guard->splices, splice, SPLICE_LINGER, now_ns);
+	guard_count(guard, OUTCOME_HANDED_OVER);
+}
+
+void guard_take_over_failed(struct guard *guard, struct splice *splice, uint64_t now_ns, struct decision *decision)
+{
+	guard_decide(decision, ACT_DROP, TREAT_PLAIN);
+	guard_reset_client(guard, splice, now_ns, decision);
+}
+
+/* ---- time ---- */
+
+bool guard_handover_due(struct guard *guard, uint64_t now_ns, struct decision *decision)
+{
+	struct splice *splice;
+
+	while ((splice = splice_due(guard->splices, now_ns))) {
+		guard_decide(decision, ACT_DROP, TREAT_PLAIN);
+		if (splice->stage == SPLICE_LINGER) {
+			splice_remove(guard->splices, splice);
+			continue;
+		}
+		if (splice->stage == SPLICE_TRIES - 1) {
+			guard_reset_client(guard, splice, now_ns, decision);
+			return true;
+		}
+		splice_enter(guard->splices, splice, splice->stage + 1U, now_ns);
+		splice->retry_due = true;
+		decision->splice = splice;
+		decision->send = SEND_TO_CLIENT;
+		decision->segment = server_segment(splice, TCP_ACK, splice->cookie);
+		decision->interface = splice->interface;
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* conntrack: the kernel's connection table, through ctnetlink. One struct per thread.
+ *
+ * A handover needs sequence translation (seqadj), which conntrack takes only for an entry made with it: so the entry
+ * that the rewritten SYN made is read, deleted, and made again with everything it had. The kernel handles a request
+ * before sendto() returns, so answers and errors are there when we look. */
+#ifndef SYNMOAT_CONNTRACK_H
+#define SYNMOAT_CONNTRACK_H
+
+#include <libmnl/libmnl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "synmoat/addr.h"
+
+#define CONNTRACK_HELPER_BYTES 16
+#define CONNTRACK_LABELS_BYTES 16
+
+struct conntrack {
+	struct mnl_socket *socket;
+	uint32_t seq;
+};
+
+/* What is kept of an entry. */
+struct conntrack_entry {
+	struct flow original; /* as the client sees it */
+	struct flow reply;    /* `server` answers from here, `client` is where to: both after NAT */
+	uint32_t mark;
+	uint16_t zone;
+	uint8_t labels_bytes;
+	uint8_t labels[CONNTRACK_LABELS_BYTES];
+	char helper[CONNTRACK_HELPER_BYTES]; /* "" = none */
+	bool adjusted;                       /* has a sequence offset, in `delta` */
+	uint32_t delta;                      /* added to the server's sequence numbers on their way to the client */
+};
+
+/* How a handed-over connection is translated. */
+struct conntrack_splice {
+	uint32_t delta;
+	uint32_t mark;
+	bool wscale, sack;
+	uint8_t client_wscale, server_wscale;
+};
+
+/* 0 or -errno. */
+int conntrack_open(struct conntrack *conntrack);
+void conntrack_close(struct conntrack *conntrack);
+
+/* The entry of a flow: by the client's view of it, or by the server's (as reply packets carry it before they are
+ * translated back). 0, -ENOENT, or another -errno. */
+int conntrack_get(struct conntrack *conntrack, const struct flow *flow, bool server_view,
+		  struct conntrack_entry *entry);
+
+/* Replaces `entry` by an established connection with translation. 0 or -errno; the old entry may be gone then. */
+int conntrack_splice(struct conntrack *conntrack, const struct conntrack_entry *entry,
+		     const struct conntrack_splice *splice);
+
+/* 0 or -errno. */
+int conntrack_delete(struct conntrack *conntrack, const struct flow *flow);
+
+/* Whether any connection's mark is `mark` under `mask`. 1, 0, or -errno. */
+int conntrack_any_marked(struct conntrack *conntrack, uint32_t mark, uint32_t mask);
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "edge/inject.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "edge/marks.h"
+
+#define SEND_BUFFER_BYTES (4 << 20)
+
+/* One destination, either family. */
+union endpoint_address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+static int open_raw(int family, uint32_t mark)
+{
+	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+	int on = 1;
+	int bytes = SEND_BUFFER_BYTES;
+	int level = family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+	int option = family == AF_INET ? IP_HDRINCL : IPV6_HDRINCL;
+
+	if (fd < 0)
+		return family == AF_INET6 && errno == EAFNOSUPPORT ? -2 : -1;
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
+	if (setsockopt(fd, level, option, &on, sizeof(on)) < 0 ||
+	    (mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)) {
+		int error = errno;
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	return fd;
+}
+
+void inject_blank(struct inject *inject)
+{
+	inject->waiting = 0;
+	inject->client_v4 = inject->client_v6 = -1;
+	inject->server_v4 = inject->server_v6 = -1;
+}
+
+int inject_open(struct inject *inject)
+{
+	inject->waiting = 0;
+	inject->client_v4 = open_raw(AF_INET, MARK_UNTRACKED);
+	inject->server_v4 = open_raw(AF_INET, MARK_NONE);
+	inject->client_v6 = open_raw(AF_INET6, MARK_UNTRACKED); /* -2 on a host without IPv6: never used then */
+	inject->server_v6 = open_raw(AF_INET6, MARK_NONE);
+	if (inject->client_v4 != -1 && inject->server_v4 != -1 && inject->client_v6 != -1 && inject->server_v6 != -1)
+		return 0;
+	int error = errno;
+	inject_close(inject);
+	errno = error;
+	return -1;
+}
+
+void inject_close(struct inject *inject)
+{
+	int fds[] = {inject->client_v4, inject->client_v6, inject->server_v4, inject->server_v6};
+
+	for (unsigned i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	inject_blank(inject);
+}
+
+static socklen_t fill_address(union endpoint_address *to, const struct addr *destination, uint32_t interface)
+{
+	memset(to, 0, sizeof(*to));
+	if (addr_is_v4(destination)) {
+		to->v4.sin_family = AF_INET;
+		memcpy(&to->v4.sin_addr, addr_wire(destination), 4);
+		return sizeof(to->v4);
+	}
+	to->v6.sin6_family = AF_INET6;
+	memcpy(&to->v6.sin6_addr, destination->bytes, 16);
+	if (IN6_IS_ADDR_LINKLOCAL(&to->v6.sin6_addr))
+		to->v6.sin6_scope_id = interface;
+	return sizeof(to->v6);
+}
+
+unsigned inject_to_client(struct inject *inject, const struct segment *segment, uint32_t interface)
+{
+	unsigned at = inject->waiting++;
+
+	inject->batch[at].length = (uint16_t)segment_write(inject->batch[at].bytes, INJECT_CLIENT_BYTES, segment);
+	inject->batch[at].v4 = addr_is_v4(&segment->destination);
+	inject->batch[at].source = segment->source;
+	inject->batch[at].destination = segment->destination;
+	inject->batch[at].interface = interface;
+	return inject->waiting == INJECT_BATCH ? inject_flush(inject) : 0;
+}
+
+/* Room for the one control message that a packet goes with. */
+union source_control {
+	struct cmsghdr header;
+	uint8_t v4[CMSG_SPACE(sizeof(struct in_pktinfo))];
+	uint8_t v6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+/* Routing by source (ip rule from ...) looks at what this says, not into our header. */
+static void fill_control(struct msghdr *header, union source_control *control, const struct addr *source)
+{
+	struct in_pktinfo v4 = {.ipi_ifindex = 0};
+	struct in6_pktinfo v6 = {.ipi6_ifindex = 0};
+	bool is_v4 = addr_is_v4(source);
+	struct cmsghdr *message;
+
+	memset(control, 0, sizeof(*control));
+	header->msg_control = control;
+	header->msg_controllen = is_v4 ? sizeof(control->v4) : sizeof(control->v6);
+	message = CMSG_FIRSTHDR(header);
+	message->cmsg_level = is_v4 ? IPPROTO_IP : IPPROTO_IPV6;
+	message->cmsg_type = is_v4 ? IP_PKTINFO : IPV6_PKTINFO;
+	message->cmsg_len = is_v4 ? CMSG_LEN(sizeof(v4)) : CMSG_LEN(sizeof(v6));
+	memcpy(&v4.ipi_spec_dst, source->bytes + 12, 4);
+	memcpy(&v6.ipi6_addr, source->bytes, 16);
+	memcpy(CMSG_DATA(message), is_v4 ? (const void *)&v4 : &v6, is_v4 ? sizeof(v4) : sizeof(v6));
+}
+
+/* Sends what waits for one family. sendmmsg() stops at the first failure: that one is counted and the rest tried. */
+static unsigned flush_family(struct inject *inject, bool v4)
+{
+	union endpoint_address to[INJECT_BATCH];
+	union source_control controls[INJECT_BATCH];
+	struct iovec vectors[INJECT_BATCH];
+	struct mmsghdr headers[INJECT_BATCH];
+	unsigned count = 0;
+	unsigned failed = 0;
+
+	for (unsigned i = 0; i < inject->waiting; i++) {
+		struct msghdr *header = &headers[count].msg_hdr; // cppcheck-suppress uninitvar ; its address only
+
+		if (inject->batch[i].v4 != v4)
+			continue;
+		vectors[count] = (struct iovec){inject->batch[i].bytes, inject->batch[i].length};
+		*header = (struct msghdr){.msg_name = &to[count], .msg_iov = &vectors[count], .msg_iovlen = 1};
+		header->msg_namelen =
+			fill_address(&to[count], &inject->batch[i].destination, inject->batch[i].interface);
+		fill_control(header, &controls[count], &inject->batch[i].source);
+		count++;
+	}
+	for (unsigned sent = 0; sent < count;) {
+		int done = sendmmsg(v4 ? inject->client_v4 : inject->client_v6, headers + sent, count - sent, 0);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0) {
+			failed++;
+			done = 1;
+		}
+		sent += (unsigned)done;
+	}
+	return failed;
+}
+
+unsigned inject_flush(struct inject *inject)
+{
+	unsigned failed = 0;
+
+	if (inject->waiting) {
+		failed = flush_family(inject, true) + flush_family(inject, false);
+		inject->waiting = 0;
+	}
+	return failed;
+}
+
+bool inject_untracked(struct inject *inject, const struct addr *destination, const uint8_t *packet, size_t bytes)
+{
+	union endpoint_address to;
+	socklen_t to_bytes = fill_address(&to, destination, 0);
+
+	return sendto(addr_is_v4(destination) ? inject->client_v4 : inject->client_v6, packet, bytes, 0, &to.any,
+		      to_bytes) == (ssize_t)bytes;
+}
+
+bool inject_to_server(struct inject *inject, const struct segment *segment)
+{
+	uint8_t packet[UINT16_MAX];
+	union endpoint_address to;
+	size_t bytes = segment_write(packet, sizeof(packet), segment);
+	socklen_t to_bytes = fill_address(&to, &segment->destination, 0);
+	int fd = addr_is_v4(&segment->destination) ? inject->server_v4 : inject->server_v6;
+
+	return bytes && sendto(fd, packet, bytes, 0, &to.any, to_bytes) == (ssize_t)bytes;
+}

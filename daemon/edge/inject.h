@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* inject: segments of our own making, by raw sockets. One struct per shard. */
+#ifndef SYNMOAT_INJECT_H
+#define SYNMOAT_INJECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "synmoat/packet.h"
+
+#define INJECT_BATCH 64
+#define INJECT_CLIENT_BYTES SEGMENT_HEADERS_MAX /* nothing that goes to a client carries data */
+
+struct inject {
+	int client_v4, client_v6; /* untracked, by mark */
+	int server_v4, server_v6;
+	unsigned waiting; /* segments to clients, not yet sent */
+	struct {
+		uint8_t bytes[INJECT_CLIENT_BYTES];
+		uint16_t length;
+		bool v4;
+		struct addr source, destination;
+		uint32_t interface;
+	} batch[INJECT_BATCH];
+};
+
+/* As inject_close() leaves it: nothing open. */
+void inject_blank(struct inject *inject);
+
+/* -1 and errno on error: EPERM without CAP_NET_RAW. */
+int inject_open(struct inject *inject);
+void inject_close(struct inject *inject);
+
+/* A segment towards a client: collected, and sent by inject_flush() or when INJECT_BATCH wait. Returns how many
+ * segments could not be sent on that occasion. `interface` matters to link-local destinations only. */
+unsigned inject_to_client(struct inject *inject, const struct segment *segment, uint32_t interface);
+unsigned inject_flush(struct inject *inject);
+
+/* A whole packet, as it is, to an address of this host. False if it could not be sent. */
+bool inject_untracked(struct inject *inject, const struct addr *destination, const uint8_t *packet, size_t bytes);
+
+/* A segment towards the server, at once; as if it came from the client. False if it could not be sent. */
+bool inject_to_server(struct inject *inject, const struct segment *segment);
+
+#endif

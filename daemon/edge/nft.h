@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* nft: nftables by transactions, through libnftnl. Knows tables, sets, rules and the expressions ours are made of; what
+ * the rules mean is ruleset.c's matter. */
+#ifndef SYNMOAT_NFT_H
+#define SYNMOAT_NFT_H
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/rule.h>
+#include <linux/netfilter/nf_tables.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One netlink socket; tables created with NFT_TABLE_F_OWNER live as long as it is open. Not to be open over a fork. */
+struct nft {
+	struct mnl_socket *socket;
+	uint32_t seq;
+	uint32_t set_id;
+	struct mnl_nlmsg_batch *batch;
+	bool overflow;     /* the transaction did not fit */
+	const char *table; /* the one that chains, sets and rules are put in */
+	bool native_queue; /* the kernel has nft's own `queue` expression */
+	char buffer[1 << 20];
+};
+
+/* 0 or -errno. */
+int nft_open(struct nft *nft);
+void nft_close(struct nft *nft);
+
+/* A transaction: everything between takes effect at once or not at all. nft_commit() returns 0 or the first -errno. */
+void nft_begin(struct nft *nft);
+int nft_commit(struct nft *nft);
+
+/* As nft_commit(), but the kernel only checks: nothing takes effect. */
+int nft_dry_run(struct nft *nft);
+
+void nft_table_add(struct nft *nft, const char *name, uint32_t flags, bool exclusive);
+void nft_table_delete(struct nft *nft, const char *name);
+
+/* A chain without hook. */
+void nft_chain_add(struct nft *nft, const char *name);
+void nft_base_chain_add(struct nft *nft, const char *name, uint32_t hook, int32_t priority);
+
+struct nft_set {
+	const char *name;
+	uint32_t id;
+	uint32_t key_bytes;
+	uint32_t key_type; /* for those who list it: NFT_TYPE_*, six bits a field */
+};
+
+/* As the nft tool numbers them (nftables, include/datatype.h). */
+enum {
+	NFT_TYPE_IPV4 = 7,
+	NFT_TYPE_IPV6 = 8,
+	NFT_TYPE_PORT = 13,
+};
+
+/* `flags` NFT_SET_*; `size` 0 = unbounded; `timeout_s` 0 = none. */
+void nft_set_add(struct nft *nft, struct nft_set *set, uint32_t flags, uint32_t size, uint64_t timeout_s);
+void nft_set_flush(struct nft *nft, const struct nft_set *set);
+
+/* Elements of `set->key_bytes` each, in one message; at most NFT_ELEMENTS_MAX. */
+#define NFT_ELEMENTS_MAX 1024
+void nft_elements_add(struct nft *nft, const struct nft_set *set, const void *keys, size_t count, uint64_t timeout_s);
+
+void nft_rules_flush(struct nft *nft, const char *chain);
+
+/* ---- rules: matches and actions in the order of evaluation; register 0 is theirs ---- */
+
+struct nftnl_rule *nft_rule(struct nft *nft, const char *chain);
+void nft_rule_end(struct nft *nft, struct nftnl_rule *rule);
+
+void nft_match_incoming_loopback(struct nftnl_rule *rule);
+void nft_match_family(struct nftnl_rule *rule, uint8_t nfproto);
+/* The source is no host's address: one of this host's own, broadcast or multicast. */
+void nft_match_odd_source(struct nftnl_rule *rule);
+/* The destination is an address of this host. */
+void nft_match_local_destination(struct nftnl_rule *rule);
+void nft_match_protocol(struct nftnl_rule *rule, uint8_t protocol);
+void nft_match_tcp_flags(struct nftnl_rule *rule, uint8_t mask, uint8_t value);
+void nft_match_icmp(struct nftnl_rule *rule, uint8_t type, int code); /* code -1 = any */
+void nft_match_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t value, bool equal);
+void nft_match_ct_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t value, bool equal);
+void nft_match_ct_state(struct nftnl_rule *rule, uint32_t states); /* any of */
+void nft_match_ct_direction(struct nftnl_rule *rule, uint8_t direction);
+
+/* A field of a header into the 32-bit registers from `word` (0..15) on. */
+void nft_load_payload(struct nftnl_rule *rule, enum nft_payload_bases base, uint32_t offset, uint32_t bytes,
+		      unsigned word);
+/* The loaded key is, or is not, in the set. */
+void nft_lookup(struct nftnl_rule *rule, const struct nft_set *set, bool inverted);
+/* NFT_DYNSET_OP_UPDATE or _DELETE of the loaded key. */
+void nft_set_change(struct nftnl_rule *rule, const struct nft_set *set, uint32_t operation);
+
+/* mark = (mark & ~clear) | set */
+void nft_set_mark(struct nftnl_rule *rule, uint32_t clear, uint32_t set);
+void nft_set_ct_mark(struct nftnl_rule *rule, uint32_t clear, uint32_t set);
+
+void nft_limit_per_second(struct nftnl_rule *rule, uint64_t rate, uint32_t burst);
+void nft_notrack(struct nftnl_rule *rule);
+void nft_counter(struct nftnl_rule *rule);
+void nft_load_ct_state(struct nftnl_rule *rule);
+
+/* Ends the rule: NFT_RETURN, NF_ACCEPT, NF_DROP, or NFT_JUMP, NFT_GOTO to `chain`. */
+void nft_verdict(struct nftnl_rule *rule, int verdict, const char *chain);
+
+/* To one of `count` queues from `first` on, chosen by the hash of both addresses; past them when nobody listens. */
+void nft_queue(struct nft *nft, struct nftnl_rule *rule, uint16_t first, uint16_t count);
+
+#endif

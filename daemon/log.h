@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* log: a handful of verbs. One line each, to stderr, with the priority prefix of sd-daemon(3) when stderr is the journal
+ * (JOURNAL_STREAM set). Never called per packet. Safe from any thread. */
+#ifndef SYNMOAT_LOG_H
+#define SYNMOAT_LOG_H
+
+void log_open(void);
+void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "edge/marks.h"
+
+#define NSEC_PER_MSEC 1000000ULL
+
+#define SYN_COPY_BYTES 512     /* IPv6 with extension headers, and a TCP header with all options */
+#define FLOW_COPY_BYTES 0xffff /* a third ACK's data goes on to the server by our hand */
+#define SYN_QUEUE_LENGTH 32768 /* packets */
+#define FLOW_BATCHES_MAX 8     /* per round, so that SYNs get their turn */
+#define TICK_MS 100
+#define ARMING_PATIENCE_NS (100 * NSEC_PER_MSEC)
+
+uint64_t worker_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}
+
+static void count(struct worker *worker, enum outcome outcome, uint64_t times)
+{
+	worker->guard.counters[outcome] += times;
+}
+
+/* ---- acting on decisions ---- */
+
+static void send_segment(struct worker *worker, const struct decision *decision)
+{
+	unsigned unsent = 0;
+
+	if (decision->send == SEND_TO_CLIENT)
+		unsent = inject_to_client(&worker->inject, &decision->segment, decision->interface);
+	else if (decision->send == SEND_TO_SERVER)
+		inject_to_server(&worker->inject, &decision->segment); /* if it fails: the server asks again */
+	count(worker, OUTCOME_SYNACK_UNSENT, unsent);
+}
+
+/* What a decision says beyond the packet in hand. */
+static void act_on_rest(struct worker *worker, const struct decision *decision)
+{
+	struct splice *splice = decision->splice;
+
+	if (decision->drop_held) {
+		for (unsigned i = 0; i < splice->held_count; i++)
+			queue_drop(worker->flow_queue, splice->held[i]);
+		guard_let_go(&worker->guard, splice);
+	}
+	if (decision->forget_flow)
+		conntrack_delete(&worker->conntrack, &splice->flow); /* there may be none */
+	send_segment(worker, decision);
+}
+
+static void take_over(struct worker *worker, const struct queued *packet, const struct conntrack_entry *entry,
+		      struct decision *decision, uint64_t now_ns)
+{
+	struct splice *splice = decision->splice;
+	struct conntrack_splice translation = {
+		.delta = decision->delta,
+		.mark = (entry->mark & ~MARK_BITS) | MARK_HANDED_OVER,
+		.wscale = decision->wscale,
+		.sack = decision->sack,
+		.client_wscale = (uint8_t)splice->options.wscale,
+		.server_wscale = (uint8_t)decision->server_wscale,
+	};
+
+	queue_drop(worker->flow_queue, packet->id);
+	if (conntrack_splice(&worker->conntrack, entry, &translation) < 0) {
+		count(worker, OUTCOME_CONNTRACK_ERROR, 1);
+		guard_take_over_failed(&worker->guard, splice, now_ns, decision);
+		act_on_rest(worker, decision);
+		return;
+	}
+	inject_to_server(&worker->inject,
+			 &decision->segment); /* if it fails, the server repeats its SYN-ACK to the client */
+	for (unsigned i = 0; i < splice->held_count; i++)
+		queue_release(worker->flow_queue, splice->held[i]);
+	guard_taken_over(&worker->guard, splice, now_ns);
+}
+
+/* Exactly one verdict, or the packet's id goes to those held. */
+static void act_on_flow(struct worker *worker, struct queued *packet, const struct decision *decision)
+{
+	uint32_t mark = mark_treated(packet->mark, decision->treatment, worker->setup.shard);
+	uint8_t rewritten[SEGMENT_HEADERS_MAX];
+
+	switch (decision->act) {
+	case ACT_PASS:
+		queue_pass(worker->flow_queue, packet->id, mark);
+		break;
+	case ACT_DROP:
+		queue_drop(worker->flow_queue, packet->id);
+		break;
+	case ACT_HOLD:
+		guard_held(&worker->guard, decision->splice, packet->id);
+		return;
+	case ACT_REWRITE:
+		queue_pass_as(worker->flow_queue, packet->id, mark, rewritten,
+			      segment_write(rewritten, sizeof(rewritten), &decision->segment));
+		break;
+	case ACT_RENUMBER:
+		packet_set_seq(packet->data, packet->bytes, decision->seq);
+		queue_pass_as(worker->flow_queue, packet->id, mark, packet->data, packet->bytes);
+		break;
+	case ACT_TAKE_OVER: /* of answers only: handle_answer() */
+		return;
+	}
+	act_on_rest(worker, decision);
+}
+
+static void act_on_syn(struct worker *worker, const struct queued *packet, const struct decision *decision)
+{
+	if (decision->act == ACT_PASS)
+		queue_pass_in_order(worker->syn_queue, packet->id,
+				    mark_treated(packet->mark, decision->treatment, worker->setup.shard));
+	else
+		queue_drop_in_order(worker->syn_queue, packet->id);
+	send_segment(worker, decision);
+}
+
+/* ---- the packet line ---- */
+
+/* A path-MTU error that quotes a translated connection: the server must find its own sequence number in it. The copy
+ * that says so takes the way over lo, as the final ACK does. */
+static void handle_too_big(struct worker *worker, struct queued *packet)
+{
+	struct conntrack_entry entry;
+	struct flow flow;
+
+	if (packet_quoted_flow(packet->data, packet->bytes, &flow) &&
+	    conntrack_get(&worker->conntrack, &flow, false, &entry) == 0 && entry.adjusted) {
+		packet_shift_quoted_seq(packet->data, packet->bytes, entry.delta);
+		if (inject_untracked(&worker->inject, &flow.server, packet->data, packet->bytes)) {
+			queue_drop(worker->flow_queue, packet->id);
+			count(worker, OUTCOME_ICMP_TRANSLATED, 1);
+			return;
+		}
+	}
+	count(worker, OUTCOME_PACKET_PASSED, 1);
+	queue_pass(worker->flow_queue, packet->id, mark_treated(packet->mark, TREAT_PLAIN, 0));
+}
+
+static void handle_answer(struct worker *worker, struct queued *packet, const struct segment *answer, uint64_t now_ns)
+{
+	struct flow flow = flow_from_server(answer);
+	struct conntrack_entry entry = {.mark = 0};
+	struct decision decision;
+
+	if (halfopen_find(worker->guard.halfopen, &flow)) {
+		/* under watch, and not behind NAT: there is nothing to ask */
+	} else if (conntrack_get(&worker->conntrack, &flow, true, &entry) == 0) {
+		flow = entry.original;
+	} else if (splice_find(worker->guard.splices, &flow) && !(answer->flags & TCP_RST)) {
+		count(worker, OUTCOME_CONNTRACK_ERROR,
+		      1); /* which does forget connections whose only answer is a RST */
+		queue_drop(worker->flow_queue, packet->id); /* the server repeats it */
+		return;
+	}
+	guard_answer(&worker->guard, &flow, answer, now_ns, &decision);
+	if (decision.act == ACT_TAKE_OVER)
+		take_over(worker, packet, &entry, &decision, now_ns);
+	else
+		act_on_flow(worker, packet, &decision);
+}
+
+/* Queued before conntrack, not behind it. */
+static bool from_raw(const struct queued *packet)
+{
+	return !packet->outgoing && (packet->mark & MARK_KIND_BITS) != MARK_FIRST_ACK;
+}
+
+static void handle_flow(struct worker *worker, struct queued *packet, uint64_t now_ns)
+{
+	struct decision decision;
+	struct segment segment;
+
+	switch (packet_parse(packet->data, packet->bytes, &segment)) {
+	case PACKET_TCP:
+		break;
+	case PACKET_TOO_BIG:
+		handle_too_big(worker, packet);
+		return;
+	case PACKET_OTHER:
+		count(worker, OUTCOME_PACKET_PASSED, 1);
+		queue_pass(worker->flow_queue, packet->id, mark_treated(packet->mark, TREAT_PLAIN, 0));
+		return;
+	case PACKET_MALFORMED: /* what conntrack has passed, or what no cookie can be found in */
+		count(worker, OUTCOME_PACKET_MALFORMED, 1);
+		queue_pass(worker->flow_queue, packet->id,
+			   mark_treated(packet->mark, from_raw(packet) ? TREAT_UNPROVEN : TREAT_PLAIN, 0));
+		return;
+	}
+	if (packet->outgoing) {
+		handle_answer(worker, packet, &segment, now_ns);
+		return;
+	}
+	if (!from_raw(packet))
+		guard_first_ack(&worker->guard, &segment, now_ns, &decision);
+	else
+		guard_ack(&worker->guard, &segment, packet->interface, now_ns, &decision);
+	act_on_flow(worker, packet, &decision);
+}
+
+/* A SYN that the rules know as one, but we do not: lengths that contradict each other, or headers without end. In peace
+ * the kernel may judge it; during a flood it would be the way around us. */
+static void handle_odd_syn(struct worker *worker, const struct queued *packet)
+{
+	bool drop = false;
+
+	for (unsigned i = 0; i < SERVICES_MAX && !worker->guard.limits.observe; i++)
+		drop |= worker->guard.services[i].posture == SERVICE_ARMED;
+	count(worker, OUTCOME_SYN_RECEIVED, 1);
+	count(worker, OUTCOME_SYN_MALFORMED, 1);
+	if (drop)
+		queue_drop_in_order(worker->syn_queue, packet->id);
+	else
+		queue_pass_in_order(worker->syn_queue, packet->id, mark_treated(packet->mark, TREAT_PLAIN, 0));
+}
+
+static void handle_syn(struct worker *worker, const struct queued *packet, uint64_t now_ns)
+{
+	struct decision decision;
+	struct segment segment;
+	uint64_t one = 1;
+
+	if (packet_parse(packet->data, packet->bytes, &segment) != PACKET_TCP) {
+		handle_odd_syn(worker, packet);
+		return;
+	}
+	guard_syn(&worker->guard, &segment, packet->interface, now_ns, &decision);
+	act_on_syn(worker, packet, &decision);
+	if (decision.trip >= 0 && worker->guard.services[decision.trip].posture != SERVICE_ARMED &&
+	    write(worker->setup.alarm_fd, &one, sizeof(one)) == sizeof(one))
+		worker->arming_until_ns = now_ns + ARMING_PATIENCE_NS;
+}
+
+/* ACKs and answers, until there are no more or SYNs have waited long enough. */
+static void serve_flows(struct worker *worker, uint64_t now_ns)
+{
+	struct queued packets[WORKER_FLOW_BATCH];
+
+	for (unsigned batch = 0; batch < FLOW_BATCHES_MAX; batch++) {
+		unsigned received = queue_receive(worker->flow_queue, packets);
+
+		for (unsigned i = 0; i < received; i++)
+			handle_flow(worker, &packets[i], now_ns);
+		queue_flush(worker->flow_queue);
+		if (received < WORKER_FLOW_BATCH)
+			return;
+	}
+}
+
+/* Host mode is open when no cookie can be sent at all: SYNs pass then. */
+static void flush_cookies(struct worker *worker, uint64_t now_ns)
+{
+	unsigned waiting = worker->inject.waiting;
+	unsigned unsent = inject_flush(&worker->inject);
+
+	if (unsent && unsent == waiting)
+		guard_cookies_fail(&worker->guard, now_ns);
+	count(worker, OUTCOME_SYNACK_UNSENT, unsent);
+}
+
+/* One batch of SYNs; it pauses when one of them has made its service arm, so that none passes that should not. */
+static void serve_syns(struct worker *worker, uint64_t now_ns)
+{
+	if (now_ns < worker->arming_until_ns)
+		return;
+	worker->arming_until_ns = 0;
+	if (worker->syn_next == worker->syn_count) {
+		worker->syn_next = 0;
+		worker->syn_count = queue_receive(worker->syn_queue, worker->syns);
+	}
+	while (worker->syn_next < worker->syn_count && !worker->arming_until_ns)
+		handle_syn(worker, &worker->syns[worker->syn_next++], now_ns);
+	flush_cookies(worker, now_ns);
+	queue_flush(worker->syn_queue);
+}
+
+static void serve_due(struct worker *worker, uint64_t now_ns)
+{
+	struct decision decision;
+
+	while (guard_due(&worker->guard, now_ns, &decision))
+		act_on_rest(worker, &decision);
+	count(worker, OUTCOME_SYNACK_UNSENT, inject_flush(&worker->inject));
+	queue_flush(worker->flow_queue);
+}
+
+static void run_job(struct worker *worker)
+{
+	worker_job *job = atomic_load_explicit(&worker->job, memory_order_acquire);
+	uint64_t raised;
+
+	if (read(worker->wake_fd, &raised, sizeof(raised)) == sizeof(raised))
+		worker->arming_until_ns = 0;
+	if (!job)
+		return;
+	job(worker, worker->job_argument);
+	atomic_store_explicit(&worker->job, NULL, memory_order_release);
+	sem_post(&worker->job_done);
+}
+
+/* Sleeps until there is something to do. Returns false when the worker is to stop. */
+static bool wait_for_work(struct worker *worker)
+{
+	struct pollfd fds[] = {
+		{.fd = worker->wake_fd, .events = POLLIN},
+		{.fd = queue_fd(worker->flow_queue), .events = POLLIN},
+		{.fd = worker->arming_until_ns ? -1 : queue_fd(worker->syn_queue), .events = POLLIN},
+	};
+	bool syns_in_hand = worker->syn_next < worker->syn_count && !worker->arming_until_ns;
+
+	poll(fds, sizeof(fds) / sizeof(fds[0]), syns_in_hand ? 0 : TICK_MS);
+	return !atomic_load_explicit(&worker->stop, memory_order_acquire);
+}
+
+static void *worker_run(void *argument)
+{
+	struct worker *worker = argument;
+
+	while (wait_for_work(worker)) {
+		uint64_t now_ns = worker_now_ns();
+
+		run_job(worker);
+		serve_flows(worker, now_ns);
+		serve_syns(worker, now_ns);
+		serve_due(worker, now_ns);
+	}
+	return NULL;
+}
+
+/* ---- life ---- */
+
+void worker_blank(struct worker *worker)
+{
+	worker->syn_queue = NULL;
+	worker->flow_queue = NULL;
+	worker->wake_fd = -1;
+	worker->conntrack.socket = NULL;
+	inject_blank(&worker->inject);
+}
+
+int worker_open(struct worker *worker, const struct worker_setup *setup, char *error, size_t error_bytes)
+{
+	/* Host mode. SYNs that do not fit pass: the kernel's own backlog and tcp_syncookies are behind us. ACKs that do
+	 * not fit are dropped: TCP sends them again, while the kernel would answer an unproven one with a RST. */
+	struct queue_setup syn = {setup->syn_queue, SYN_COPY_BYTES, SYN_QUEUE_LENGTH, true, QUEUE_BATCH_MAX};
+	struct queue_setup flow = {setup->flow_queue, FLOW_COPY_BYTES, WORKER_FLOW_QUEUE_LENGTH, false,
+				   WORKER_FLOW_BATCH};
+	int failed;
+	int number;
+
+	worker->setup = *setup;
+	if (inject_open(&worker->inject) < 0) {
+		snprintf(error, error_bytes, "raw socket: %s%s", strerror(errno),
+			 errno == EPERM ? ": CAP_NET_RAW is needed (run as root)" : "");
+		return -1;
+	}
+	failed = conntrack_open(&worker->conntrack);
+	worker->syn_queue = failed ? NULL : queue_open(&syn);
+	worker->flow_queue = worker->syn_queue ? queue_open(&flow) : NULL;
+	worker->wake_fd = worker->flow_queue ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+	if (worker->wake_fd >= 0) {
+		sem_init(&worker->job_done, 0, 0);
+		return 0;
+	}
+	number = worker->syn_queue ? setup->flow_queue : setup->syn_queue;
+	if (failed)
+		snprintf(error, error_bytes, "conntrack: %s", strerror(-failed));
+	else if (errno == EPERM || errno == EBUSY)
+		snprintf(
+			error, error_bytes,
+			"queue %d: not permitted: another process has it (another synmoatd in this network namespace?), "
+			"or CAP_NET_ADMIN is missing",
+			number);
+	else
+		snprintf(error, error_bytes, "queue %d: %s", number, strerror(errno));
+	worker_close(worker);
+	return -1;
+}
+
+int worker_start(struct worker *worker)
+{
+	return pthread_create(&worker->thread, NULL, worker_run, worker);
+}
+
+void worker_wake(struct worker *worker)
+{
+	uint64_t one = 1;
+
+	if (write(worker->wake_fd, &one, sizeof(one)) < 0)
+		return; /* it has been raised before: that wakes, too */
+}
+
+void worker_call(struct worker *worker, worker_job *job, void *argument)
+{
+	worker->job_argument = argument;
+	atomic_store_explicit(&worker->job, job, memory_order_release);
+	worker_wake(worker);
+	while (sem_wait(&worker->job_done) < 0)
+		;
+}
+
+/* After the thread has ended. */
+static void drain(struct worker *worker)
+{
+	struct queued packets[QUEUE_BATCH_MAX];
+	struct splice *splice;
+	unsigned received;
+
+	for (; worker->syn_next < worker->syn_count; worker->syn_next++)
+		queue_release(worker->syn_queue, worker->syns[worker->syn_next].id);
+	while ((received = queue_receive(worker->syn_queue, packets)) > 0)
+		for (unsigned i = 0; i < received; i++)
+			queue_release(worker->syn_queue, packets[i].id);
+	while ((received = queue_receive(worker->flow_queue, packets)) > 0)
+		for (unsigned i = 0; i < received; i++)
+			queue_release(worker->flow_queue, packets[i].id);
+	while ((splice = splice_any(worker->guard.splices))) {
+		struct decision decision;
+
+		if (splice->state == SPLICE_SYN_SENT) {
+			guard_take_over_failed(&worker->guard, splice, worker_now_ns(), &decision);
+			act_on_rest(worker, &decision);
+		}
+		splice_remove(worker->guard.splices, splice);
+	}
+	inject_flush(&worker->inject);
+	queue_flush(worker->syn_queue);
+	queue_flush(worker->flow_queue);
+}
+
+void worker_stop(struct worker *worker)
+{
+	atomic_store_explicit(&worker->stop, true, memory_order_release);
+	worker_wake(worker);
+	pthread_join(worker->thread, NULL);
+	drain(worker);
+}
+
+void worker_close(struct worker *worker)
+{
+	queue_close(worker->syn_queue);
+	queue_close(worker->flow_queue);
+	conntrack_close(&worker->conntrack);
+	inject_close(&worker->inject);
+	if (worker->wake_fd >= 0)
+		close(worker->wake_fd);
+	worker_blank(worker);
+}

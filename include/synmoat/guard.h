@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* guard: the policy of one shard. A packet goes in, a decision comes out; no system call, clock, log or allocation.
+ *
+ * Theory of operation. A SYN to a service that is WATCHING passes, is entered as half-open, and its entry ends with the
+ * first ACK, a RST or the timeout. A SYN to an ARMED service is answered with a cookie and forgotten. An ACK that
+ * returns a valid cookie becomes a SYN with the options that the cookie carries, and passes; when the server answers
+ * that SYN, the difference of the two ISNs is all that the kernel needs to translate the rest of the connection. */
+#ifndef SYNMOAT_GUARD_H
+#define SYNMOAT_GUARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "synmoat/cap.h"
+#include "synmoat/cookie.h"
+#include "synmoat/halfopen.h"
+#include "synmoat/outcome.h"
+#include "synmoat/packet.h"
+#include "synmoat/service.h"
+#include "synmoat/source.h"
+#include "synmoat/splice.h"
+#include "synmoat/tally.h"
+
+/* What becomes of the packet in hand. Each leads to exactly one verdict, HOLD to a later one. */
+enum act {
+	ACT_PASS,
+	ACT_DROP,
+	ACT_HOLD,      /* its id is to be kept in `splice`, with guard_held() */
+	ACT_REWRITE,   /* pass `segment` instead */
+	ACT_RENUMBER,  /* pass with sequence number `seq` */
+	ACT_TAKE_OVER, /* drop; conntrack is to translate by `delta`, then `segment` goes to the server */
+};
+
+/* How the rules treat a packet after its verdict; edge/marks.h gives each its bits. */
+enum treatment {
+	TREAT_PLAIN,
+	TREAT_HALF_OPEN, /* its connection's first ACK or RST is wanted */
+	TREAT_LEARN,     /* as before, and the server's SYN-ACK is */
+	TREAT_HANDOVER,  /* a rewritten SYN: whatever the server answers is wanted */
+	TREAT_UNPROVEN,  /* to be dropped unless conntrack knows the connection */
+};
+
+enum decision_send {
+	SEND_NOTHING,
+	SEND_TO_CLIENT, /* `segment`, untracked */
+	SEND_TO_SERVER, /* `segment`, as if from the client */
+};
+
+struct decision {
+	enum act act;
+	enum treatment treatment;
+	enum decision_send send;
+	struct segment segment;
+	uint32_t seq;
+	uint32_t delta;    /* cookie minus the server's ISN */
+	bool wscale, sack; /* TAKE_OVER: agreed between both ends */
+	int8_t server_wscale;
+	uint32_t interface;    /* where the client is, for link-local destinations */
+	struct splice *splice; /* HOLD, TAKE_OVER */
+	bool drop_held;        /* the packets held in `splice` are to be dropped */
+	bool forget_flow;      /* conntrack's entry of `splice` is to be deleted */
+	int trip;              /* index of the service, if it is at or above its arm threshold, or -1 */
+};
+
+struct guard_limits {
+	unsigned handshake_timeout_s;
+	bool observe;
+	uint32_t half_open_max, sources_max, handovers_max;
+	uint32_t replies_per_s; /* unanswered ones to a network: see cap.h; 0 = no limit */
+	uint32_t held_max;      /* packets of all clients: the queue has to have room for the server's answers, too */
+};
+
+struct guard {
+	struct guard_limits limits;
+	struct cookie_secret secret;
+	struct siphash_key key;        /* of the tables */
+	struct service *services;      /* [SERVICES_MAX], shared */
+	const struct service_map *map; /* the supervisor's; replaced by it */
+	struct halfopen_table *halfopen;
+	struct source_table *sources;
+	struct splice_table *splices;
+	struct cap *replies;
+	struct tally *tallies;          /* [SERVICES_MAX] */
+	uint64_t (*learn_at_ns)[2];     /* [SERVICES_MAX][IPv4, IPv6]: when a SYN may next be used to learn */
+	uint32_t held;                  /* packets in all of `splices` */
+	uint64_t cookies_fail_until_ns; /* they cannot be sent: SYNs pass till then */
+	uint64_t counters[OUTCOME_COUNT];
+};
+
+/* Takes over nothing; -1 when out of memory. `guard` needs no initialisation. */
+int guard_init(struct guard *guard, const struct guard_limits *limits, struct service *services,
+	       const struct cookie_secret *secret, const struct siphash_key *key, uint64_t now_ns);
+void guard_free(struct guard *guard);
+
+/* A SYN on its way in. */
+void guard_syn(struct guard *guard, const struct segment *syn, uint32_t interface, uint64_t now_ns,
+	       struct decision *decision);
+
+/* An ACK to an armed service that belongs to no connection the rules know. */
+void guard_ack(struct guard *guard, const struct segment *ack, uint32_t interface, uint64_t now_ns,
+	       struct decision *decision);
+
+/* The first packet after the SYN of a half-open connection; or the SYN itself, when conntrack has been told not to see
+ * it (notrack), so that we will see no more of that connection either. */
+void guard_first_ack(struct guard *guard, const struct segment *ack, uint64_t now_ns, struct decision *decision);
+
+/* The server's answer to a SYN of `flow` (the client's view, before any NAT). */
+void guard_answer(struct guard *guard, const struct flow *flow, const struct segment *answer, uint64_t now_ns,
+		  struct decision *decision);
+
+/* After ACT_HOLD: packet `id` waits. And when all that `splice` holds has its verdict. */
+void guard_held(struct guard *guard, struct splice *splice, uint32_t id);
+void guard_let_go(struct guard *guard, struct splice *splice);
+
+/* Cookies cannot be sent (an OUTPUT rule forbids it, say): open, SYNs pass for a while. */
+void guard_cookies_fail(struct guard *guard, uint64_t now_ns);
+
+/* After ACT_TAKE_OVER: it worked; the held packets may pass. Or it did not: `decision` says how to end both sides. */
+void guard_taken_over(struct guard *guard, struct splice *splice, uint64_t now_ns);
+void guard_take_over_failed(struct guard *guard, struct splice *splice, uint64_t now_ns, struct decision *decision);
+
+/* What is due by now: `decision` is about `decision->splice`, no packet is in hand. Call until false. */
+bool guard_due(struct guard *guard, uint64_t now_ns, struct decision *decision);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* outcome: every way a packet or a connection can end here, one name each.
+ *
+ * The enum is the counter's index, the key in `synmoatctl status --json` and the word in tests. Each SYN received is
+ * accounted for by `syn_received` and exactly one of the other syn_* outcomes. */
+#ifndef SYNMOAT_OUTCOME_H
+#define SYNMOAT_OUTCOME_H
+
+/* OUTCOME(id, name, what it counts) */
+#define OUTCOMES(OUTCOME) \
+	OUTCOME(SYN_RECEIVED, "syn_received", "SYNs seen for a protected service") \
+	OUTCOME(SYN_ACCEPTED, "syn_accepted", "SYNs passed to the kernel, half-open now") \
+	OUTCOME(SYN_RETRANSMITTED, "syn_retransmitted", "SYNs of a handshake already counted, passed") \
+	OUTCOME(SYN_CHALLENGED, "syn_challenged", "SYNs answered with a cookie (observe: would have been)") \
+	OUTCOME(SYN_CAPPED, "syn_capped", "SYNs left without an answer to spare a bystander") \
+	OUTCOME(SYN_TO_LEARN, "syn_to_learn", "SYNs of an armed service passed to learn its options") \
+	OUTCOME(SYN_UNKNOWN, "syn_unknown", "SYNs to no service any more, passed") \
+	OUTCOME(SYN_MALFORMED, "syn_malformed", "SYNs that could not be parsed, dropped while armed") \
+	OUTCOME(SYNACK_UNSENT, "synack_unsent", "cookies and resets to clients that could not be sent") \
+	OUTCOME(ACK_COOKIE_VALID, "ack_cookie_valid", "third ACKs with a valid cookie") \
+	OUTCOME(ACK_COOKIE_INVALID, "ack_cookie_invalid", "ACKs without one, left to conntrack") \
+	OUTCOME(ACK_HELD, "ack_held", "packets held until the server answered") \
+	OUTCOME(ACK_HOLD_FULL, "ack_hold_full", "packets dropped for lack of room to hold them") \
+	OUTCOME(ACK_AFTER_HANDOVER, "ack_after_handover", "packets of a handed-over connection, passed") \
+	OUTCOME(HANDED_OVER, "handed_over", "connections handed to the kernel") \
+	OUTCOME(HANDOVER_FAILED, "handover_failed", "handovers that ended in a RST or were given up") \
+	OUTCOME(HANDOVER_REFUSED, "handover_refused", "handovers the server answered with RST") \
+	OUTCOME(HANDOVER_TABLE_FULL, "handover_table_full", "third ACKs dropped for lack of room") \
+	OUTCOME(HANDOVER_RETRIED, "handover_retried", "rewritten SYNs sent again through the client") \
+	OUTCOME(HALF_OPEN_COMPLETED, "half_open_completed", "half-open entries ended by an ACK") \
+	OUTCOME(HALF_OPEN_RESET, "half_open_reset", "half-open entries ended by a RST") \
+	OUTCOME(HALF_OPEN_EXPIRED, "half_open_expired", "half-open entries ended by the timeout") \
+	OUTCOME(HALF_OPEN_UNTRACKED, "half_open_untracked", "handshakes that notrack rules hide from conntrack") \
+	OUTCOME(HALF_OPEN_EVICTED, "half_open_evicted", "oldest half-open entries that gave way in a full table") \
+	OUTCOME(SOURCE_EVICTED, "source_evicted", "sources that gave way in a full table") \
+	OUTCOME(OPTIONS_LEARNED, "options_learned", "SYN-ACKs of a server read for its options") \
+	OUTCOME(ICMP_TRANSLATED, "icmp_translated", "path-MTU errors translated to the server's sequence space") \
+	OUTCOME(PACKET_PASSED, "packet_passed", "queued packets that needed nothing, passed") \
+	OUTCOME(PACKET_MALFORMED, "packet_malformed", "queued packets that could not be parsed") \
+	OUTCOME(CONNTRACK_ERROR, "conntrack_error", "requests to conntrack that failed") \
+	OUTCOME(VERDICT_ERROR, "verdict_error", "verdicts that the kernel did not take") \
+	OUTCOME(QUEUE_DROPPED, "queue_dropped", "packets the kernel dropped because a queue was full")
+
+enum outcome {
+#define OUTCOME(id, name, help) OUTCOME_##id,
+	OUTCOMES(OUTCOME)
+#undef OUTCOME
+	OUTCOME_COUNT
+};
+
+const char *outcome_name(enum outcome outcome);
+const char *outcome_help(enum outcome outcome);
+
+#endif

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# The test bench: three network namespaces, real programs, no sleeps-and-hope.
+#
+#   ┌───────── smcli ─────────┐                    ┌─────── smsrv ────────┐
+#   │ real clients            │                    │ server and synmoatd  │
+#   │ c0   10.77.1.2/24       ├────────────────────┤ eth0  10.77.1.1/24   │
+#   │      fd77:1::2/64       │                    │       fd77:1::1/64   │
+#   │ lo   10.78.0.0/16       │                    │ 10.78.0.0/16 and     │
+#   │      fd78::/64          │                    │ fd78::/64 via c0     │
+#   │      (all of it, local) │                    │                      │
+#   └─────────────────────────┘                    │                      │
+#   ┌───────── smatk ─────────┐                    │                      │
+#   │ attacker, spoofing      │                    │                      │
+#   │ a0   10.77.2.2/24       ├────────────────────┤ eth1  10.77.2.1/24   │
+#   │      fd77:2::2/64       │                    │       fd77:2::1/64   │
+#   └─────────────────────────┘                    │ default route via a0 │
+#                                                  └──────────────────────┘
+#
+# Answers to spoofed sources follow the default route to the attacker, who drops them silently.
+# A script sources this file, calls topo_up, and names what it saw with check, pass, fail or skip.
+
+set -u
+
+TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+BUILD=$(dirname "$TESTS")/build
+SYNMOATD=$(realpath -m "${SYNMOATD:-$BUILD/synmoatd}")
+SYNMOATCTL=$(realpath -m "${SYNMOATCTL:-$BUILD/synmoatctl}")
+TOOLS=$(realpath -m "${TOOLS:-$BUILD/tests}")
+RESULTS=${RESULTS:-/dev/null}
+read -ra UNDER <<<"${SYNMOATD_UNDER:-}" # e.g. "valgrind --leak-check=full"
+
+SRV=smsrv-$$ CLI=smcli-$$ ATK=smatk-$$
+SRV4=10.77.1.1 SRV6=fd77:1::1
+CLI4=10.77.1.2 CLI6=fd77:1::2
+WORK=$(mktemp -d /tmp/synmoat.XXXXXX)
+DAEMON_PID='' NGINX_PID='' FLOOD_PID='' FAILED=0
+export SRV CLI ATK SRV4 SRV6 CLI4 CLI6 WORK NGINX_PID
+chmod 755 "$WORK"
+: >"$WORK/daemon.log"
+
+# ---- results
+
+_result() { echo "$1 $2" >>"$RESULTS"; }
+pass() { _result pass "$1"; echo "ok - $1"; }
+skip() { _result skip "$1"; echo "ok - $1 # SKIP ${2:-}"; }
+fail() { _result fail "$1"; FAILED=$((FAILED + 1)); echo "not ok - $1${2:+ # $2}"; }
+
+# check NAME CMD...: the exit code decides; a failure shows the command and the end of the daemon's log.
+check()
+{
+    local name=$1; shift
+    if "$@"; then
+        pass "$name"
+    else
+        fail "$name" "$*"
+        sed 's/^/    | /' <(tail -n 30 "$WORK/daemon.log") >&2
+    fi
+}
+
+_finish()
+{
+    local status=$?
+    trap - EXIT
+    topo_down
+    [ -z "${KEEP_WORK:-}" ] && rm -rf "$WORK"
+    [ "$FAILED" -gt 0 ] && status=1
+    exit "$status"
+}
+trap _finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# wait_until SECONDS CMD...: poll every 50 ms; 1 when the limit passes first.
+wait_until()
+{
+    local end
+    end=$((${EPOCHREALTIME/[.,]/} + $(printf %.0f "${1}e6"))); shift
+    until "$@"; do
+        [ "${EPOCHREALTIME/[.,]/}" -lt "$end" ] || return 1
+        sleep 0.05
+    done
+}
+
+# settled CMD...: prints what CMD prints, once it has been the same for half a second (10 s limit).
+settled()
+{
+    local now before='' same=0 tries
+    for ((tries = 0; tries < 100 && same < 5; tries++)); do
+        now=$("$@")
+        if [ "$now" = "$before" ]; then same=$((same + 1)); else same=0; fi
+        before=$now
+        sleep 0.1
+    done
+    echo "$now"
+}
+
+is_v6() { [[ $1 == *:* ]]; }
+url_host() { if is_v6 "$1"; then echo "[$1]"; else echo "$1"; fi; }
+now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
+alive() { kill -0 "$1" 2>/dev/null; }
+gone() { ! alive "$1"; }
+
+# ---- topology
+
+in_srv() { ip netns exec "$SRV" "$@"; }
+in_cli() { ip netns exec "$CLI" "$@"; }
+in_atk() { ip netns exec "$ATK" "$@"; }
+
+# Neighbours are written down, not asked for: an unanswered ARP would look like a lost SYN.
+_end() # NS DEV SUBNET HOST PEER
+{
+    ip -n "$1" addr add "10.77.$3.$4/24" dev "$2"
+    ip -n "$1" addr add "fd77:$3::$4/64" dev "$2" nodad
+    ip -n "$1" link set "$2" up
+    ip -n "$1" neigh add "10.77.$3.$5" lladdr "02:00:00:00:0$3:0$5" dev "$2" nud permanent
+    ip -n "$1" neigh add "fd77:$3::$5" lladdr "02:00:00:00:0$3:0$5" dev "$2" nud permanent
+}
+
+_link() # SRV_DEV OTHER_NS OTHER_DEV SUBNET
+{
+    ip link add "$1" netns "$SRV" mtu 1500 address "02:00:00:00:0$4:01" type veth \
+        peer name "$3" netns "$2" mtu 1500 address "02:00:00:00:0$4:02"
+    _end "$SRV" "$1" "$4" 1 2
+    _end "$2" "$3" "$4" 2 1
+}
+
+# topo_up: new namespaces; those of an earlier call, and all that ran in them, are gone then.
+topo_up()
+{
+    local ns
+    topo_down
+    for ns in "$SRV" "$CLI" "$ATK"; do
+        ip netns add "$ns" || exit 1
+        ip netns exec "$ns" sysctl -qw net.ipv6.conf.{all,default}.accept_dad=0 \
+            net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+        ip -n "$ns" link set lo up
+    done
+    in_srv sysctl -qw net.ipv4.conf.{all,default}.rp_filter=1 net.ipv4.tcp_syncookies=0
+    [ "$(in_srv sysctl -n net.ipv4.tcp_max_syn_backlog)" -ge 1024 ] ||
+        in_srv sysctl -qw net.ipv4.tcp_max_syn_backlog=1024
+
+    _link eth0 "$CLI" c0 1
+    _link eth1 "$ATK" a0 2
+
+    in_cli sysctl -qw net.ipv4.ip_nonlocal_bind=1 net.ipv6.ip_nonlocal_bind=1
+    ip -n "$CLI" route add local 10.78.0.0/16 dev lo
+    ip -n "$CLI" route add local fd78::/64 dev lo
+    ip -n "$SRV" route add 10.78.0.0/16 via 10.77.1.2
+    ip -n "$SRV" route add fd78::/64 via fd77:1::2
+    ip -n "$SRV" route add default via 10.77.2.2
+    ip -n "$SRV" route add default via fd77:2::2
+    wait_until 5 _links_up || { echo "topo_up: links do not come up" >&2; exit 1; }
+}
+
+topo_down()
+{
+    local ns
+    for ns in "$SRV" "$CLI" "$ATK"; do
+        ip netns pids "$ns" | xargs -r kill -9
+        ip netns del "$ns"
+    done
+    wait
+} 2>/dev/null # "no such namespace", and the shell's own "Killed" notices
+
+_links_up() { [ "$(ip -n "$SRV" -br link | grep -c '^eth.* UP ')" -eq 2 ]; }
+
+# ---- the daemon
+
+_ready_or_dead() { grep -qw ready "$WORK/daemon.log" || gone "$DAEMON_PID"; }
+
+# daemon_launch CMD...: runs CMD in the server's namespace and waits for its word `ready`.
+daemon_launch()
+{
+    ip netns exec "$SRV" "$@" >"$WORK/daemon.log" 2>&1 &
+    DAEMON_PID=$!
+    wait_until 10 _ready_or_dead && alive "$DAEMON_PID" && return
+    echo "synmoatd did not get ready:" >&2
+    sed 's/^/    | /' "$WORK/daemon.log" >&2
+    return 1
+}
+
+config_write() # TEXT
+{
+    echo "$1" >"$WORK/synmoat.conf"
+    grep -Eq '^[[:space:]]*control' "$WORK/synmoat.conf" ||
+        echo "control = { socket = \"$WORK/ctl.sock\"; };" >>"$WORK/synmoat.conf"
+}
+
+daemon_start() # [CONFIG_TEXT]
+{
+    config_write "${1:-}"
+    daemon_launch "${UNDER[@]}" "$SYNMOATD" -c "$WORK/synmoat.conf"
+}
+
+table_exists() { in_srv nft list tables | awk '$3 == "synmoat" { found = 1 } END { exit !found }'; }
+table_gone() { ! table_exists; }
+
+# daemon_stop: SIGTERM; returns the daemon's exit code, 124 when it did not end, 125 when its table stayed.
+daemon_stop()
+{
+    local code=0
+    kill -TERM "$DAEMON_PID"
+    wait_until 10 gone "$DAEMON_PID" || { kill -9 "$DAEMON_PID"; code=124; }
+    wait "$DAEMON_PID" || code=$?
+    table_gone || { echo "table synmoat is still there" >&2; code=125; }
+    return "$code"
+}
+
+daemon_kill() { kill -9 "$DAEMON_PID"; wait "$DAEMON_PID" 2>/dev/null; }
+
+ctl() { in_srv "$SYNMOATCTL" -s "$WORK/ctl.sock" "$@"; }
+stat_get() { ctl status --json | jq -r "$1"; }
+stat_is() { [ "$(stat_get "$1" 2>/dev/null)" = true ]; } # JQ_EXPR that says true or false
+counter() { stat_get ".counters.$1"; }
+
+# ---- the server and its legitimate clients
+
+# nginx_start [BACKLOG]: $WORK/www on port 80, v4 and v6; NGINX_LISTEN adds listen lines.
+nginx_start()
+{
+    local backlog=${1:-511}
+    mkdir -p "$WORK/www" "$WORK/nginx"
+    [ -e "$WORK/www/index.html" ] || echo 'A real page from a real server.' >"$WORK/www/index.html"
+    cat >"$WORK/nginx.conf" <<-END
+	user root;
+	daemon off;
+	worker_processes 1;
+	worker_rlimit_nofile 65536;
+	pid $WORK/nginx/pid;
+	error_log $WORK/nginx/error.log;
+	events { worker_connections 32768; }
+	http {
+	    access_log off;
+	    keepalive_timeout 65;
+	    client_body_temp_path $WORK/nginx/body;
+	    proxy_temp_path $WORK/nginx/proxy;
+	    fastcgi_temp_path $WORK/nginx/fastcgi;
+	    uwsgi_temp_path $WORK/nginx/uwsgi;
+	    scgi_temp_path $WORK/nginx/scgi;
+	    server {
+	        listen 80 backlog=$backlog;
+	        listen [::]:80 ipv6only=on backlog=$backlog;
+	        ${NGINX_LISTEN:-}
+	        root $WORK/www;
+	    }
+	}
+	END
+    ip netns exec "$SRV" nginx -e "$WORK/nginx/error.log" -c "$WORK/nginx.conf" &
+    NGINX_PID=$!
+    wait_until 5 listening 80 || { cat "$WORK/nginx/error.log" >&2; exit 1; }
+}
+
+listening() { in_srv ss -Hltn "sport = $1" | grep -q .; } # PORT
+
+# client_address INDEX v4|v6 destination
+client_address()
+{
+    if is_v6 "$2"; then printf 'fd78::%x\n' "$1"
+    else printf '10.78.%d.%d\n' $(($1 >> 8 & 255)) $(($1 & 255)); fi
+}
+
+# requests N TIMEOUT_S DST [BASE]: N curls, each from a new address; prints how many got a 200.
+# Without BASE the addresses go on where the last call ended. PORT and PARALLEL come from the environment;
+# $WORK/requests holds a line "CODE SECONDS" for each.
+requests()
+{
+    local n=$1 limit=$2 dst=$3 base i
+    base=${4:-$(cat "$WORK/next_client" 2>/dev/null || echo 1)}
+    echo $((base + n)) >"$WORK/next_client"
+    for ((i = base; i < base + n; i++)); do client_address "$i" "$dst"; done |
+        in_cli xargs -P "${PARALLEL:-20}" -I{} curl -s -o /dev/null -w '%{http_code} %{time_total}\n' \
+            --connect-timeout "$limit" --max-time "$limit" --interface {} \
+            "http://$(url_host "$dst"):${PORT:-80}/" >"$WORK/requests" 2>/dev/null
+    grep -c '^200 ' "$WORK/requests"
+}
+
+# ---- the attacker
+
+# flood_start RATE SECONDS DST PORT [synflood options]
+flood_start()
+{
+    local rate=$1 seconds=$2 dst=$3 port=$4; shift 4
+    ip netns exec "$ATK" "$TOOLS/synflood" -i a0 -m 02:00:00:00:02:01 \
+        -r "$rate" -t "$seconds" "$@" "$dst" "$port" >"$WORK/flood.log" 2>&1 &
+    FLOOD_PID=$!
+}
+flood_wait() { wait "$FLOOD_PID"; }
+flood_stop() { kill "$FLOOD_PID" 2>/dev/null; wait "$FLOOD_PID" 2>/dev/null; }

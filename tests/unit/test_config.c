@@ -1,0 +1,596 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "face/config.h"
+
+#include <arpa/inet.h>
+
+#include "unit.h"
+
+static char path[] = "/tmp/synmoat-config-XXXXXX";
+static char error[1024];
+static struct config config;
+
+static void file_make(void)
+{
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+}
+
+static void file_remove(void)
+{
+	unlink(path);
+}
+
+static int load_bytes(const char *text, size_t bytes)
+{
+	FILE *file = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_uint_eq(fwrite(text, 1, bytes, file), bytes);
+	fclose(file);
+	error[0] = '\0';
+	return config_load(&config, path, error, sizeof(error));
+}
+
+static void accepts(const char *text)
+{
+	int result = load_bytes(text, strlen(text));
+
+	ck_assert_msg(result == 0, "%s", error);
+}
+
+/* `what` is the error without its "FILE:". */
+static void refuses(const char *text, const char *what)
+{
+	char expected[1024];
+
+	snprintf(expected, sizeof(expected), "%s:%s", path, what);
+	ck_assert_int_eq(load_bytes(text, strlen(text)), -1);
+	ck_assert_str_eq(error, expected);
+	ck_assert_ptr_null(config.services);
+}
+
+static struct addr literal(const char *text)
+{
+	uint8_t wire[16];
+
+	if (inet_pton(AF_INET, text, wire) == 1)
+		return addr_from_v4(wire);
+	ck_assert_int_eq(inet_pton(AF_INET6, text, wire), 1);
+	return addr_from_v6(wire);
+}
+
+static void check_defaults(const struct config *checked)
+{
+	ck_assert_int_eq(checked->policy, POLICY_ENFORCE);
+	ck_assert(checked->auto_services);
+	ck_assert_uint_eq(checked->service_count, 0);
+	ck_assert_uint_eq(checked->backlog.arm_percent, 50);
+	ck_assert_uint_eq(checked->backlog.disarm_percent, 25);
+	ck_assert_uint_eq(checked->backlog.hold_s, 10);
+	ck_assert_uint_eq(checked->backlog.handshake_timeout_s, 30);
+	ck_assert_uint_eq(checked->reflection.unanswered_per_s, 2000);
+	ck_assert_uint_eq(checked->tables.half_open, 262144);
+	ck_assert_uint_eq(checked->tables.sources, 262144);
+	ck_assert_uint_eq(checked->tables.handovers, 16384);
+	ck_assert_uint_eq(checked->queues.shards, 0);
+	ck_assert_uint_eq(checked->queues.first, 16384);
+	ck_assert_str_eq(checked->control_socket, "/run/synmoat/control.sock");
+}
+
+START_TEST(without_a_file_the_defaults_count)
+{
+	config_defaults(&config);
+	check_defaults(&config);
+}
+END_TEST
+
+START_TEST(an_empty_file_gives_the_defaults)
+{
+	accepts("");
+	check_defaults(&config);
+}
+END_TEST
+
+START_TEST(the_shipped_example_gives_the_defaults)
+{
+	char shipped[4096];
+
+	snprintf(shipped, sizeof(shipped), "%.*sconf/synmoat.conf", (int)(strstr(__FILE__, "tests/unit") - __FILE__),
+		 __FILE__);
+	ck_assert_msg(config_load(&config, shipped, error, sizeof(error)) == 0, "%s", error);
+	check_defaults(&config);
+}
+END_TEST
+
+START_TEST(a_missing_file_is_named)
+{
+	ck_assert_int_eq(config_load(&config, "/nonexistent/x.conf", error, sizeof(error)), -1);
+	ck_assert_str_eq(error, "/nonexistent/x.conf: No such file or directory");
+}
+END_TEST
+
+START_TEST(a_directory_is_refused)
+{
+	ck_assert_int_eq(config_load(&config, "/tmp", error, sizeof(error)), -1);
+	ck_assert_str_eq(error, "/tmp: Is a directory");
+}
+END_TEST
+
+START_TEST(a_file_too_large_is_refused)
+{
+	char expected[128];
+	size_t bytes = (1U << 20) + 1;
+	char *text = malloc(bytes);
+
+	memset(text, '\n', bytes);
+	ck_assert_int_eq(load_bytes(text, bytes - 1), 0);
+	ck_assert_int_eq(load_bytes(text, bytes), -1);
+	snprintf(expected, sizeof(expected), "%s: larger than 1048576 bytes", path);
+	ck_assert_str_eq(error, expected);
+	free(text);
+}
+END_TEST
+
+START_TEST(a_syntax_error_is_given_with_its_line)
+{
+	refuses("policy = \"enforce\";\nbacklog = {\n  hold_s = ;\n};\n", "3: syntax error: see synmoat.conf(5)");
+}
+END_TEST
+
+START_TEST(a_key_given_twice_is_refused)
+{
+	refuses("policy = \"enforce\";\npolicy = \"observe\";\n", "2: duplicate setting name: see synmoat.conf(5)");
+}
+END_TEST
+
+START_TEST(an_include_is_refused)
+{
+	refuses("mode = \"host\";\n  @include \"/tmp\"\n",
+		"2: @include is not supported: everything goes into this one file");
+}
+END_TEST
+
+START_TEST(a_nul_byte_is_refused)
+{
+	char expected[128];
+
+	ck_assert_int_eq(load_bytes("mode = \"host\";\n\0x = 1;\n", 23), -1);
+	snprintf(expected, sizeof(expected), "%s:2: NUL byte: this is not a text file", path);
+	ck_assert_str_eq(error, expected);
+}
+END_TEST
+
+START_TEST(a_number_that_would_wrap_around_is_refused)
+{
+	refuses("services = ( { name = \"web\";\n  ports = [4294967376]; } );\n",
+		"2: number too large: no key allows more than 16777216");
+	refuses("tables = { half_open = 0x100001000; };\n", "1: number too large: no key allows more than 16777216");
+	refuses("tables = { half_open = 99999999999999999999L; };\n",
+		"1: number too large: no key allows more than 16777216");
+}
+END_TEST
+
+START_TEST(long_digits_in_strings_comments_and_names_are_no_numbers)
+{
+	accepts("# 4294967376 @include\n// 4294967376\n/* 4294967376\n @include */\n"
+		"services = ( { name = \"n4294967376\"; ports = [0000000000080, 0x00000051]; },\n"
+		"             { name = \"42949673760\"; ports = [1]; } );\n");
+	ck_assert_uint_eq(config.services[0].ports[0], 80);
+	ck_assert_uint_eq(config.services[0].ports[1], 81);
+	config_free(&config);
+	refuses("control = { socket = \"\\\"4294967376\"; };\n",
+		"1: control.socket is \"\"4294967376\": allowed is an absolute path of at most 107 bytes");
+	refuses("x4294967376 = 1;\n", "1: x4294967376 is not a known key: known are mode, policy, services, backlog, reflection, "
+				      "tables, queues, control");
+}
+END_TEST
+
+START_TEST(mode_host_is_taken_and_others_refused)
+{
+	accepts("mode = \"host\";\n");
+	refuses("\nmode = \"gateway\";\n",
+		"2: mode \"gateway\" is not available in version 0.1.0: allowed is \"host\"");
+	refuses("mode = \"bridge\";\n", "1: mode is \"bridge\": allowed is \"host\"");
+	refuses("mode = 1;\n", "1: mode is 1: allowed is \"host\"");
+}
+END_TEST
+
+START_TEST(policy_is_enforce_or_observe)
+{
+	accepts("policy = \"observe\";\n");
+	ck_assert_int_eq(config.policy, POLICY_OBSERVE);
+	accepts("policy = \"enforce\";\n");
+	ck_assert_int_eq(config.policy, POLICY_ENFORCE);
+	refuses("policy = \"Enforce\";\n", "1: policy is \"Enforce\": allowed is \"enforce\" or \"observe\"");
+	refuses("policy = true;\n", "1: policy is true: allowed is \"enforce\" or \"observe\"");
+}
+END_TEST
+
+/* One row per number: its edges are taken, one beyond them is not. */
+static const struct number {
+	const char *section, *key, *context, *allowed;
+	unsigned low, high;
+	const unsigned *value;
+} numbers[] = {
+	{"backlog", "arm_percent", "disarm_percent = 0; ", "1 to 100 percent", 1, 100, &config.backlog.arm_percent},
+	{"backlog", "disarm_percent", "arm_percent = 100; ", "0 to 99 percent", 0, 99, &config.backlog.disarm_percent},
+	{"backlog", "hold_s", "", "0 to 3600 seconds", 0, 3600, &config.backlog.hold_s},
+	{"backlog", "handshake_timeout_s", "", "1 to 300 seconds", 1, 300, &config.backlog.handshake_timeout_s},
+	{"reflection", "unanswered_per_s", "", "0 to 1000000 SYN-ACKs per second", 0, 1000000,
+	 &config.reflection.unanswered_per_s},
+	{"tables", "half_open", "", "1024 to 16777216 entries", 1024, 16777216, &config.tables.half_open},
+	{"tables", "sources", "", "1024 to 16777216 entries", 1024, 16777216, &config.tables.sources},
+	{"tables", "handovers", "", "64 to 1048576 entries", 64, 1048576, &config.tables.handovers},
+	{"queues", "shards", "", "0 to 64 (0: one per CPU)", 0, 64, &config.queues.shards},
+	{"queues", "first", "", "0 to 65000", 0, 65000, &config.queues.first},
+};
+#define NUMBER_COUNT ((int)(sizeof(numbers) / sizeof(numbers[0])))
+
+static void number_text(char text[256], const struct number *number, const char *value)
+{
+	snprintf(text, 256, "# first line\n%s = { %s\n%s = %s; };\n", number->section, number->context, number->key,
+		 value);
+}
+
+START_TEST(a_number_at_the_edge_of_its_range_is_taken)
+{
+	const struct number *number = &numbers[_i];
+	unsigned edges[] = {number->low, number->high};
+	char text[256], value[16];
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(value, sizeof(value), "%u", edges[i]);
+		number_text(text, number, value);
+		accepts(text);
+		ck_assert_uint_eq(*number->value, edges[i]);
+		snprintf(value, sizeof(value), "%uL", edges[i]);
+		number_text(text, number, value);
+		accepts(text);
+		ck_assert_uint_eq(*number->value, edges[i]);
+	}
+}
+END_TEST
+
+START_TEST(a_number_out_of_its_range_or_no_whole_number_is_refused)
+{
+	const struct number *number = &numbers[_i];
+	char low[16], high[16], text[256], what[256];
+	const char *values[] = {low, high, "\"50\"", "1.5", "true", "a list", "a group", "empty"};
+
+	snprintf(low, sizeof(low), "%d", (int)number->low - 1);
+	snprintf(high, sizeof(high), "%u", number->high + 1);
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		number_text(text, number,
+			    strcmp(values[i], "a list") == 0    ? "[1, 2]"
+			    : strcmp(values[i], "a group") == 0 ? "{ a = 1; }"
+			    : strcmp(values[i], "empty") == 0   ? "()"
+								: values[i]);
+		snprintf(what, sizeof(what), "3: %s.%s is %s: allowed is %s", number->section, number->key, values[i],
+			 number->allowed);
+		refuses(text, what);
+	}
+}
+END_TEST
+
+START_TEST(disarm_percent_must_be_below_arm_percent)
+{
+	accepts("backlog = { arm_percent = 60; disarm_percent = 59; };\n");
+	refuses("backlog = { arm_percent = 60;\n disarm_percent = 60; };\n",
+		"2: backlog.disarm_percent is 60: allowed is 0 to 59 percent (less than arm_percent)");
+	refuses("backlog = { disarm_percent = 50; };\n",
+		"1: backlog.disarm_percent is 50: allowed is 0 to 49 percent (less than arm_percent)");
+	accepts("backlog = { arm_percent = 26; };\n");
+	refuses("backlog = {\n arm_percent = 25; };\n",
+		"2: backlog.arm_percent is 25: allowed is 26 to 100 percent, as long as disarm_percent is not set (its "
+		"default is 25)");
+}
+END_TEST
+
+START_TEST(control_socket_is_an_absolute_path)
+{
+	char text[256], longest[108];
+
+	accepts("control = { socket = \"/tmp/x.sock\"; };\n");
+	ck_assert_str_eq(config.control_socket, "/tmp/x.sock");
+
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[0] = '/';
+	longest[sizeof(longest) - 1] = '\0';
+	snprintf(text, sizeof(text), "control = { socket = \"%s\"; };\n", longest);
+	accepts(text);
+	ck_assert_str_eq(config.control_socket, longest);
+
+	snprintf(text, sizeof(text), "control = { socket = \"%sx\"; };\n", longest);
+	ck_assert_int_eq(load_bytes(text, strlen(text)), -1);
+	refuses("control = { socket = \"x.sock\"; };\n",
+		"1: control.socket is \"x.sock\": allowed is an absolute path of at most 107 bytes");
+	refuses("control = { socket = \"/tmp/\"; };\n",
+		"1: control.socket is \"/tmp/\": allowed is an absolute path of at most 107 bytes");
+	refuses("control = { socket = \"\"; };\n",
+		"1: control.socket is \"\": allowed is an absolute path of at most 107 bytes");
+	refuses("control = { socket = 1; };\n",
+		"1: control.socket is 1: allowed is an absolute path of at most 107 bytes");
+}
+END_TEST
+
+START_TEST(an_unknown_key_is_answered_with_the_known_ones)
+{
+	refuses("policy = \"enforce\";\nservice = ();\n",
+		"2: service is not a known key: known are mode, policy, services, backlog, reflection, tables, queues, control");
+	refuses("backlog = { arm = 50; };\n",
+		"1: backlog.arm is not a known key: known are arm_percent, disarm_percent, "
+		"hold_s, handshake_timeout_s");
+	refuses("tables = { x = 1; };\n", "1: tables.x is not a known key: known are half_open, sources, handovers");
+	refuses("queues = { x = 1; };\n", "1: queues.x is not a known key: known are shards, first");
+	refuses("control = { x = 1; };\n", "1: control.x is not a known key: known are socket");
+	refuses("services = ( { name = \"web\"; ports = [80]; },\n { name = \"b\";\n port = 80; } );\n",
+		"3: services[1].port is not a known key: known are name, address, ports, cookies, limit");
+}
+END_TEST
+
+START_TEST(a_section_of_the_wrong_type_is_refused)
+{
+	refuses("backlog = 50;\n", "1: backlog is 50: allowed is a group, { ... }");
+	refuses("tables = ( );\n", "1: tables is empty: allowed is a group, { ... }");
+	refuses("services = {};\n",
+		"1: services is a group: allowed is a list of at least one group, ( { name = \"web\"; "
+		"ports = [80]; } )");
+	refuses("services = ();\n",
+		"1: services is empty: allowed is a list of at least one group, ( { name = \"web\"; "
+		"ports = [80]; } )");
+	refuses("services = [80];\n",
+		"1: services is a list: allowed is a list of at least one group, ( { name = \"web\"; "
+		"ports = [80]; } )");
+	refuses("services = ( 80 );\n", "1: services[0] is 80: allowed is a group, { ... }");
+}
+END_TEST
+
+START_TEST(a_service_with_name_and_ports_has_defaults_for_the_rest)
+{
+	const struct config_service *service;
+
+	accepts("services = ( { name = \"web\"; ports = [80, 443]; } );\n");
+	ck_assert(!config.auto_services);
+	ck_assert_uint_eq(config.service_count, 1);
+	service = &config.services[0];
+	ck_assert_str_eq(service->name, "web");
+	ck_assert(service->any_address);
+	ck_assert_int_eq(service->cookies, COOKIES_AUTO);
+	ck_assert_uint_eq(service->limit, 0);
+	ck_assert_uint_eq(service->port_count, 2);
+	ck_assert_uint_eq(service->ports[0], 80);
+	ck_assert_uint_eq(service->ports[1], 443);
+	config_free(&config);
+}
+END_TEST
+
+START_TEST(every_key_of_a_service_is_read)
+{
+	struct addr v4 = literal("192.0.2.1"), v6 = literal("2001:db8::1");
+
+	accepts("services = (\n"
+		"  { name = \"a\"; address = \"192.0.2.1\"; ports = [1]; cookies = \"always\"; limit = 1; },\n"
+		"  { name = \"b\"; address = \"2001:db8::1\"; ports = (65535);\n"
+		"    cookies = \"never\"; limit = 16777216; },\n"
+		"  { name = \"c\"; address = \"any\"; ports = [1]; cookies = \"auto\"; limit = \"auto\"; } );\n");
+	ck_assert_uint_eq(config.service_count, 3);
+	ck_assert(!config.services[0].any_address && addr_equal(&config.services[0].address, &v4));
+	ck_assert(!config.services[1].any_address && addr_equal(&config.services[1].address, &v6));
+	ck_assert(config.services[2].any_address);
+	ck_assert_int_eq(config.services[0].cookies, COOKIES_ALWAYS);
+	ck_assert_int_eq(config.services[1].cookies, COOKIES_NEVER);
+	ck_assert_int_eq(config.services[2].cookies, COOKIES_AUTO);
+	ck_assert_uint_eq(config.services[0].limit, 1);
+	ck_assert_uint_eq(config.services[1].limit, 16777216);
+	ck_assert_uint_eq(config.services[2].limit, 0);
+	ck_assert_uint_eq(config.services[1].ports[0], 65535);
+	config_free(&config);
+}
+END_TEST
+
+START_TEST(a_service_without_name_or_ports_is_refused)
+{
+	refuses("services = (\n { ports = [80]; } );\n",
+		"2: services[0] has no name: a service needs a name and ports");
+	refuses("services = (\n { name = \"web\"; } );\n",
+		"2: services[0] has no ports: a service needs a name and ports");
+}
+END_TEST
+
+START_TEST(a_service_name_is_checked)
+{
+	static const char allowed[] = "allowed is 1 to 63 letters, digits, dots, underscores and hyphens";
+	const char *bad[] = {"", "a b", "a/b", "\xc3\xa4"};
+	char text[256], what[256], name[65];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "services = ( { name = \"%s\"; ports = [1]; } );\n", bad[i]);
+		snprintf(what, sizeof(what), "1: services[0].name is \"%s\": %s", bad[i], allowed);
+		refuses(text, what);
+	}
+	memset(name, 'n', sizeof(name));
+	name[64] = '\0';
+	snprintf(text, sizeof(text), "services = ( { name = \"%s\"; ports = [1]; } );\n", name);
+	ck_assert_int_eq(load_bytes(text, strlen(text)), -1);
+	name[63] = '\0';
+	snprintf(text, sizeof(text), "services = ( { name = \"%s\"; ports = [1]; } );\n", name);
+	accepts(text);
+	ck_assert_str_eq(config.services[0].name, name);
+	config_free(&config);
+	accepts("services = ( { name = \"A-z_0.9\"; ports = [1]; } );\n");
+	config_free(&config);
+}
+END_TEST
+
+START_TEST(a_service_name_used_twice_is_refused)
+{
+	refuses("services = ( { name = \"web\"; ports = [80]; },\n { name = \"web\"; ports = [81]; } );\n",
+		"2: the name \"web\" is used by services[0]: allowed is one service per name");
+}
+END_TEST
+
+START_TEST(a_service_address_is_checked)
+{
+	const char *bad[] = {"",        "all",          "0.0.0.0",     "::",           "192.0.2.0/24",
+			     "192.0.2", "fe80::1%eth0", "example.com", "2001:db8::/64"};
+	char text[256], what[256];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "services = ( { name = \"a\";\n address = \"%s\"; ports = [1]; } );\n",
+			 bad[i]);
+		snprintf(what, sizeof(what),
+			 "2: services[0].address is \"%s\": allowed is \"any\" or one IPv4 or IPv6 address", bad[i]);
+		refuses(text, what);
+	}
+}
+END_TEST
+
+START_TEST(ports_are_checked)
+{
+	const char *bad[] = {"0", "65536", "-1", "\"80\"", "1.5"};
+	char text[256], what[256];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "services = ( { name = \"a\"; ports = ( 80,\n %s ); } );\n", bad[i]);
+		snprintf(what, sizeof(what), "2: services[0].ports[1] is %s: allowed is 1 to 65535", bad[i]);
+		refuses(text, what);
+	}
+	refuses("services = ( { name = \"a\"; ports = []; } );\n",
+		"1: services[0].ports is empty: allowed is a list of ports, [80, 443]");
+	refuses("services = ( { name = \"a\"; ports = 80; } );\n",
+		"1: services[0].ports is 80: allowed is a list of ports, [80, 443]");
+}
+END_TEST
+
+START_TEST(the_same_port_twice_at_one_address_is_refused)
+{
+	refuses("services = ( { name = \"a\"; ports = [80,\n 80]; } );\n",
+		"2: port 80 is listed twice for the same address (in service \"a\"): allowed is once");
+	refuses("services = ( { name = \"a\"; ports = [80]; },\n { name = \"b\"; address = \"any\"; "
+		"ports = [81, 80]; } );\n",
+		"2: port 80 is listed twice for the same address (in service \"a\"): allowed is once");
+	refuses("services = ( { name = \"a\"; address = \"192.0.2.1\"; ports = [80]; },\n"
+		" { name = \"b\"; address = \"::ffff:192.0.2.1\"; ports = [80]; } );\n",
+		"2: port 80 is listed twice for the same address (in service \"a\"): allowed is once");
+	accepts("services = ( { name = \"a\"; address = \"192.0.2.1\"; ports = [80]; },\n"
+		" { name = \"b\"; address = \"192.0.2.2\"; ports = [80]; }, { name = \"c\"; ports = [80]; } );\n");
+	config_free(&config);
+}
+END_TEST
+
+START_TEST(cookies_and_limit_are_checked)
+{
+	refuses("services = ( { name = \"a\"; ports = [1]; cookies = \"on\"; } );\n",
+		"1: services[0].cookies is \"on\": allowed is \"auto\" or \"always\" or \"never\"");
+	refuses("services = ( { name = \"a\"; ports = [1]; limit = 0; } );\n",
+		"1: services[0].limit is 0: allowed is \"auto\" or 1 to 16777216 entries");
+	refuses("services = ( { name = \"a\"; ports = [1]; limit = 16777217; } );\n",
+		"1: services[0].limit is 16777217: allowed is \"auto\" or 1 to 16777216 entries");
+	refuses("services = ( { name = \"a\"; ports = [1]; limit = \"128\"; } );\n",
+		"1: services[0].limit is \"128\": allowed is \"auto\" or 1 to 16777216 entries");
+}
+END_TEST
+
+/* Two services of `first` and `second` ports each. */
+static int load_many_ports(int first, int second)
+{
+	char *text = NULL;
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes);
+	int result;
+
+	fprintf(out, "services = (\n{ name = \"a\"; ports = [1");
+	for (int i = 2; i <= first; i++)
+		fprintf(out, ", %d", i);
+	fprintf(out, "]; },\n{ name = \"b\"; address = \"192.0.2.1\"; ports = [1");
+	for (int i = 2; i <= second; i++)
+		fprintf(out, ", %d", i);
+	fprintf(out, "]; } );\n");
+	fclose(out);
+	result = load_bytes(text, bytes);
+	free(text);
+	return result;
+}
+
+START_TEST(more_than_1024_ports_in_all_are_refused)
+{
+	char expected[128];
+
+	ck_assert_int_eq(load_many_ports(1000, 24), 0);
+	ck_assert_uint_eq(config.services[0].port_count, 1000);
+	config_free(&config);
+	ck_assert_int_eq(load_many_ports(1000, 25), -1);
+	snprintf(expected, sizeof(expected), "%s:3: 1025 ports in all services so far: allowed are 1024", path);
+	ck_assert_str_eq(error, expected);
+}
+END_TEST
+
+START_TEST(control_characters_of_a_value_stay_out_of_the_error)
+{
+	refuses("policy = \"a\\n\\x1b[31m\";\n", "1: policy is \"a??[31m\": allowed is \"enforce\" or \"observe\"");
+}
+END_TEST
+
+START_TEST(a_short_error_buffer_is_not_overrun)
+{
+	char small[8];
+
+	ck_assert_int_eq(config_load(&config, "/nonexistent/x.conf", small, sizeof(small)), -1);
+	ck_assert_str_eq(small, "/nonexi");
+}
+END_TEST
+
+static Suite *config_suite(void)
+{
+	Suite *suite = suite_create("config");
+	TCase *file = tcase_create("file"), *keys = tcase_create("keys"), *services = tcase_create("services");
+
+	suite_add_tcase(suite, file);
+	tcase_add_checked_fixture(file, file_make, file_remove);
+	tcase_add_test(file, without_a_file_the_defaults_count);
+	tcase_add_test(file, an_empty_file_gives_the_defaults);
+	tcase_add_test(file, the_shipped_example_gives_the_defaults);
+	tcase_add_test(file, a_missing_file_is_named);
+	tcase_add_test(file, a_directory_is_refused);
+	tcase_add_test(file, a_file_too_large_is_refused);
+	tcase_add_test(file, a_syntax_error_is_given_with_its_line);
+	tcase_add_test(file, a_key_given_twice_is_refused);
+	tcase_add_test(file, an_include_is_refused);
+	tcase_add_test(file, a_nul_byte_is_refused);
+	tcase_add_test(file, a_number_that_would_wrap_around_is_refused);
+	tcase_add_test(file, long_digits_in_strings_comments_and_names_are_no_numbers);
+	tcase_add_test(file, control_characters_of_a_value_stay_out_of_the_error);
+	tcase_add_test(file, a_short_error_buffer_is_not_overrun);
+
+	suite_add_tcase(suite, keys);
+	tcase_add_checked_fixture(keys, file_make, file_remove);
+	tcase_add_test(keys, mode_host_is_taken_and_others_refused);
+	tcase_add_test(keys, policy_is_enforce_or_observe);
+	tcase_add_loop_test(keys, a_number_at_the_edge_of_its_range_is_taken, 0, NUMBER_COUNT);
+	tcase_add_loop_test(keys, a_number_out_of_its_range_or_no_whole_number_is_refused, 0, NUMBER_COUNT);
+	tcase_add_test(keys, disarm_percent_must_be_below_arm_percent);
+	tcase_add_test(keys, control_socket_is_an_absolute_path);
+	tcase_add_test(keys, an_unknown_key_is_answered_with_the_known_ones);
+	tcase_add_test(keys, a_section_of_the_wrong_type_is_refused);
+
+	suite_add_tcase(suite, services);
+	tcase_add_checked_fixture(services, file_make, file_remove);
+	tcase_add_test(services, a_service_with_name_and_ports_has_defaults_for_the_rest);
+	tcase_add_test(services, every_key_of_a_service_is_read);
+	tcase_add_test(services, a_service_without_name_or_ports_is_refused);
+	tcase_add_test(services, a_service_name_is_checked);
+	tcase_add_test(services, a_service_name_used_twice_is_refused);
+	tcase_add_test(services, a_service_address_is_checked);
+	tcase_add_test(services, ports_are_checked);
+	tcase_add_test(services, the_same_port_twice_at_one_address_is_refused);
+	tcase_add_test(services, cookies_and_limit_are_checked);
+	tcase_add_test(services, more_than_1024_ports_in_all_are_refused);
+	return suite;
+}
+
+int main(void)
+{
+	return unit_main(config_suite());
+}
