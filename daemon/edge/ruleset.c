@@ -224,8 +224,23 @@ static void rules_light_answers(struct ruleset *ruleset)
 
 /* ---- from the first arming on, with conntrack ---- */
 
+/* SYNs to armed services. When SYNs are not ours to answer any more, they fall through to the kernel. */
+static void rules_armed_syn(struct ruleset *ruleset)
+{
+	struct nftnl_rule *rule;
+
+	rules_for_bindings(ruleset, "syn", &ruleset->armed_port, &ruleset->armed_v4, &ruleset->armed_v6, "syn_armed");
+	rule = nft_rule(&ruleset->nft, "syn_armed");
+	nft_match_odd_source(rule); /* not to be answered, and the kernel may take room for them */
+	nft_verdict(rule, NF_DROP, NULL);
+	nft_rule_end(&ruleset->nft, rule);
+	rule = nft_rule(&ruleset->nft, "syn_armed");
+	nft_verdict(rule, NFT_GOTO, "queue_syn");
+	nft_rule_end(&ruleset->nft, rule);
+}
+
 /* Before conntrack: SYNs to protected services, third ACKs to armed ones. */
-static void rules_incoming(struct ruleset *ruleset, bool armed, bool tracking)
+static void rules_incoming(struct ruleset *ruleset, bool serving, bool armed, bool tracking)
 {
 	struct nft *nft = &ruleset->nft;
 	struct nftnl_rule *rule = nft_rule(nft, "incoming");
@@ -249,16 +264,9 @@ static void rules_incoming(struct ruleset *ruleset, bool armed, bool tracking)
 		nft_match_tcp_flags(rule, TCP_SYN | TCP_RST | TCP_ACK, TCP_ACK);
 		jump(nft, rule, "ack");
 		rules_flow_change(ruleset, "syn", &ruleset->flows_v4, &ruleset->flows_v6, NFT_DYNSET_OP_DELETE);
-		rules_for_bindings(ruleset, "syn", &ruleset->armed_port, &ruleset->armed_v4, &ruleset->armed_v6,
-				   "syn_armed");
-		rule = nft_rule(nft, "syn_armed");
-		nft_match_odd_source(rule); /* not to be answered, and the kernel may take room for them */
-		nft_verdict(rule, NF_DROP, NULL);
-		nft_rule_end(nft, rule);
-		rule = nft_rule(nft, "syn_armed");
-		nft_verdict(rule, NFT_GOTO, "queue_syn");
-		nft_rule_end(nft, rule);
 	}
+	if (armed && serving)
+		rules_armed_syn(ruleset);
 	rules_for_bindings(ruleset, "syn", &ruleset->service_port, &ruleset->service_v4, &ruleset->service_v6,
 			   "queue_syn");
 	if (!tracking)
@@ -599,7 +607,7 @@ int ruleset_apply(struct ruleset *ruleset, const struct service_binding *service
 		flush_frame(ruleset);
 	else
 		build_frame(ruleset);
-	rules_incoming(ruleset, armed_count > 0, tracking);
+	rules_incoming(ruleset, service_count > 0, armed_count > 0, tracking);
 	if (tracking) {
 		rules_tracking(ruleset, armed_count > 0);
 	} else {
