@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* config: the configuration file, read by libconfig, checked whole before anybody sees it. See synmoat.conf(5).
- * The first error ends it. No @include, no key twice, at most 1024 (address, port) pairs, each once. */
+ * The first error ends it. No @include, no key twice, at most 1024 (address, port) pairs, each once, and
+ * at most CIDR_LIST_MAX networks per list, each once. */
 #ifndef SYNMOAT_CONFIG_H
 #define SYNMOAT_CONFIG_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "synmoat/addr.h"
+#include "synmoat/cidr.h"
 
 #define CONFIG_DEFAULT_PATH "/etc/synmoat/synmoat.conf"
 #define CONFIG_DEFAULT_SOCKET "/run/synmoat/control.sock"
 #define CONFIG_NAME_BYTES 64
+#define CONFIG_GROUP_BYTES 33 /* what useradd(8) and systemd take: 32 and a NUL */
 
 enum config_policy {
 	POLICY_ENFORCE,
@@ -23,6 +27,18 @@ enum config_cookies {
 	COOKIES_AUTO,   /* when the backlog threshold trips */
 	COOKIES_ALWAYS, /* from the start */
 	COOKIES_NEVER,  /* watch and count only */
+};
+
+/* What happens to a connection beyond a source's rate limit. */
+enum config_action {
+	ACTION_DROP,
+	ACTION_RESET,
+};
+
+/* Who may connect to the control socket. */
+enum config_access {
+	ACCESS_GROUP,     /* root and the control group: mode 0660 */
+	ACCESS_EVERYBODY, /* mode 0666; verbs that change something still need root or the group */
 };
 
 /* One entry of `services`: every listed port at the address is a service of its own at run time. */
@@ -41,12 +57,29 @@ struct config {
 	bool auto_services; /* no `services` given: protect every port that listens on a non-loopback address */
 	size_t service_count;
 	struct config_service *services; /* owned */
+	struct cidr *allow;              /* owned, as written, each once; NULL when there is none. Wins over deny */
+	struct cidr *deny;               /* likewise */
+	size_t allow_count, deny_count;  /* 0..CIDR_LIST_MAX */
 	struct {
-		unsigned arm_percent;         /* 1..100 of the limit */
-		unsigned disarm_percent;      /* 0..arm_percent - 1 */
-		unsigned hold_s;              /* 0..3600: load must stay below disarm_percent this long */
+		unsigned arm_percent;    /* 1..100 of the limit */
+		unsigned crowd_percent;  /* arm_percent..100: arms although most complete; not given: max(85, arm) */
+		unsigned disarm_percent; /* 0..arm_percent - 1 */
+		unsigned hold_s;         /* 0..3600: load must stay below disarm_percent this long */
 		unsigned handshake_timeout_s; /* 1..300 */
 	} backlog;
+	struct {
+		unsigned half_open_limit;  /* 0..1000000 half-open handshakes of one source; 0 = no limit */
+		unsigned prefix_v4;        /* 8..32 bits that make a source */
+		unsigned prefix_v6;        /* 16..128 bits */
+		unsigned proven_s;         /* 0..86400 that a completed handshake proves a source; 0 = never */
+		unsigned direct_half_open; /* 0..1024 of a proven source while armed; 0 = always challenge */
+	} sources;
+	struct {
+		unsigned connections_per_s; /* 0..30000 of one proven source; 0 = no limit */
+		unsigned burst;             /* 1..60000 connections at once */
+		enum config_action action;
+		unsigned ban_s; /* 0..86400; 0 = never */
+	} rate_limit;
 	struct {
 		unsigned unanswered_per_s; /* 0..1000000 SYN-ACKs to a /24 or /48 without an answer; 0 = no limit */
 	} reflection;
@@ -54,17 +87,31 @@ struct config {
 		unsigned half_open; /* 1024..16777216 entries, all shards together */
 		unsigned sources;   /* 1024..16777216 */
 		unsigned handovers; /* 64..1048576 handovers in flight */
+		unsigned bans;      /* 64..1048576 sources banned at once */
 	} tables;
 	struct {
 		unsigned shards; /* 0 = one per CPU, at most 64 */
 		unsigned first;  /* number of the first NFQUEUE; 2 per shard follow. 0..65000 */
 	} queues;
 	char control_socket[108]; /* sun_path */
+	enum config_access control_access;
+	bool has_control_group; /* else only root may change something */
+	char control_group[CONFIG_GROUP_BYTES];
+	gid_t control_gid; /* of control_group when the file was read */
 };
 
 /* Reads `path` into `config` (which it overwrites; free with config_free). On error it returns -1, leaves nothing to
  * free, and `error` holds "FILE:LINE: what is wrong and what is allowed". */
 int config_load(struct config *config, const char *path, char *error, size_t error_bytes);
+
+/* Where a configuration comes from. */
+struct config_file {
+	const char *path;
+	bool required; /* or else, if there is none, the defaults count */
+};
+
+/* As config_load(), from there. */
+int config_load_from(struct config *config, const struct config_file *file, char *error, size_t error_bytes);
 
 /* What counts when there is no file at all. */
 void config_defaults(struct config *config);

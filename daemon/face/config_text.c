@@ -99,6 +99,43 @@ static const char *text_trap(const char *text, const char **what)
 	return NULL;
 }
 
+static int is_word(char c)
+{
+	return isalnum((unsigned char)c) || (c && strchr("_-*", c));
+}
+
+static int is_name_at(const char *text, const char *at, const char *name)
+{
+	size_t bytes = strlen(name);
+
+	return (at == text || !is_word(at[-1])) && strncmp(at, name, bytes) == 0 && !is_word(at[bytes]);
+}
+
+unsigned config_text_string_line(const char *text, const char *list, unsigned list_line, int index)
+{
+	unsigned line = 1;
+	int found = 0, depth = 0, commas = 0;
+
+	for (const char *at = text, *end; *at; at = end) {
+		end = text_skip(at);
+		if (end == at)
+			end++;
+		if (!found)
+			found = line == list_line && is_name_at(text, at, list);
+		else if (*at == '"' && depth == 1 && commas == index)
+			return line;
+		else if (strchr("[({", *at))
+			depth++;
+		else if (strchr("])}", *at) && --depth == 0)
+			return 0;
+		else if (*at == ',' && depth == 1)
+			commas++;
+		for (; at < end; at++)
+			line += *at == '\n';
+	}
+	return 0;
+}
+
 char *config_text_read(const char *path, char *error, size_t error_bytes)
 {
 	const char *what = "NUL byte: this is not a text file";

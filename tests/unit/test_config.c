@@ -2,8 +2,13 @@
 #include "face/config.h"
 
 #include <arpa/inet.h>
+#include <grp.h>
+#include <sys/stat.h>
 
 #include "unit.h"
+
+#define ROOT_KEYS \
+	"mode, policy, services, allow, deny, backlog, sources, rate_limit, reflection, tables, queues, control"
 
 static char path[] = "/tmp/synmoat-config-XXXXXX";
 static char error[1024];
@@ -49,6 +54,8 @@ static void refuses(const char *text, const char *what)
 	ck_assert_int_eq(load_bytes(text, strlen(text)), -1);
 	ck_assert_str_eq(error, expected);
 	ck_assert_ptr_null(config.services);
+	ck_assert_ptr_null(config.allow);
+	ck_assert_ptr_null(config.deny);
 }
 
 static struct addr literal(const char *text)
@@ -66,17 +73,35 @@ static void check_defaults(const struct config *checked)
 	ck_assert_int_eq(checked->policy, POLICY_ENFORCE);
 	ck_assert(checked->auto_services);
 	ck_assert_uint_eq(checked->service_count, 0);
+	ck_assert_ptr_null(checked->allow);
+	ck_assert_uint_eq(checked->allow_count, 0);
+	ck_assert_ptr_null(checked->deny);
+	ck_assert_uint_eq(checked->deny_count, 0);
 	ck_assert_uint_eq(checked->backlog.arm_percent, 50);
+	ck_assert_uint_eq(checked->backlog.crowd_percent, 85);
 	ck_assert_uint_eq(checked->backlog.disarm_percent, 25);
 	ck_assert_uint_eq(checked->backlog.hold_s, 10);
 	ck_assert_uint_eq(checked->backlog.handshake_timeout_s, 30);
+	ck_assert_uint_eq(checked->sources.half_open_limit, 64);
+	ck_assert_uint_eq(checked->sources.prefix_v4, 32);
+	ck_assert_uint_eq(checked->sources.prefix_v6, 64);
+	ck_assert_uint_eq(checked->sources.proven_s, 600);
+	ck_assert_uint_eq(checked->sources.direct_half_open, 8);
+	ck_assert_uint_eq(checked->rate_limit.connections_per_s, 0);
+	ck_assert_uint_eq(checked->rate_limit.burst, 100);
+	ck_assert_int_eq(checked->rate_limit.action, ACTION_DROP);
+	ck_assert_uint_eq(checked->rate_limit.ban_s, 0);
 	ck_assert_uint_eq(checked->reflection.unanswered_per_s, 2000);
 	ck_assert_uint_eq(checked->tables.half_open, 262144);
 	ck_assert_uint_eq(checked->tables.sources, 262144);
 	ck_assert_uint_eq(checked->tables.handovers, 16384);
+	ck_assert_uint_eq(checked->tables.bans, 65536);
 	ck_assert_uint_eq(checked->queues.shards, 0);
 	ck_assert_uint_eq(checked->queues.first, 16384);
 	ck_assert_str_eq(checked->control_socket, "/run/synmoat/control.sock");
+	ck_assert(!checked->has_control_group);
+	ck_assert_str_eq(checked->control_group, "");
+	ck_assert_int_eq(checked->control_access, ACCESS_GROUP);
 }
 
 START_TEST(without_a_file_the_defaults_count)
@@ -115,6 +140,73 @@ START_TEST(a_directory_is_refused)
 {
 	ck_assert_int_eq(config_load(&config, "/tmp", error, sizeof(error)), -1);
 	ck_assert_str_eq(error, "/tmp: Is a directory");
+}
+END_TEST
+
+static int load_from(const char *from, bool required)
+{
+	struct config_file file = {from, required};
+
+	memset(&config, 0xee, sizeof(config));
+	error[0] = '\0';
+	return config_load_from(&config, &file, error, sizeof(error));
+}
+
+START_TEST(a_file_that_is_not_there_means_the_defaults_unless_it_was_asked_for)
+{
+	ck_assert_int_eq(load_from("/nonexistent/x.conf", false), 0);
+	ck_assert_str_eq(error, "");
+	check_defaults(&config);
+	ck_assert_int_eq(load_from("/nonexistent/x.conf", true), -1);
+	ck_assert_str_eq(error, "/nonexistent/x.conf: No such file or directory");
+}
+END_TEST
+
+START_TEST(a_file_that_is_there_is_read_asked_for_or_not)
+{
+	accepts("allow = [\"192.0.2.0/24\"];\nbacklog = { hold_s = 77; };\n");
+	config_free(&config);
+	ck_assert_int_eq(load_from(path, _i), 0);
+	ck_assert_uint_eq(config.backlog.hold_s, 77);
+	ck_assert_uint_eq(config.allow_count, 1);
+	config_free(&config);
+}
+END_TEST
+
+/* Only that there is none means the defaults: else a slip would leave everything unprotected in silence. */
+START_TEST(a_file_that_is_there_and_cannot_be_used_is_an_error_asked_for_or_not)
+{
+	char expected[1200], below[64];
+
+	ck_assert_int_eq(load_from("/tmp", _i), -1);
+	ck_assert_str_eq(error, "/tmp: Is a directory");
+
+	refuses("policy = \"no\";\n", "1: policy is \"no\": allowed is \"enforce\" or \"observe\"");
+	snprintf(expected, sizeof(expected), "%s", error);
+	ck_assert_int_eq(load_from(path, _i), -1);
+	ck_assert_str_eq(error, expected);
+
+	snprintf(below, sizeof(below), "%s/x.conf", path);
+	ck_assert_int_eq(load_from(below, _i), -1);
+	snprintf(expected, sizeof(expected), "%s: Not a directory", below);
+	ck_assert_str_eq(error, expected);
+}
+END_TEST
+
+START_TEST(a_file_that_may_not_be_read_is_an_error_asked_for_or_not)
+{
+	uid_t nobody = 65534, before = geteuid();
+	char expected[128];
+	int result;
+
+	accepts("");
+	ck_assert_int_eq(chmod(path, 0), 0);
+	ck_assert(before != 0 || seteuid(nobody) == 0); /* root may read everything */
+	result = load_from(path, _i);
+	ck_assert(before != 0 || seteuid(before) == 0);
+	snprintf(expected, sizeof(expected), "%s: Permission denied", path);
+	ck_assert_int_eq(result, -1);
+	ck_assert_str_eq(error, expected);
 }
 END_TEST
 
@@ -182,8 +274,7 @@ START_TEST(long_digits_in_strings_comments_and_names_are_no_numbers)
 	config_free(&config);
 	refuses("control = { socket = \"\\\"4294967376\"; };\n",
 		"1: control.socket is \"\"4294967376\": allowed is an absolute path of at most 107 bytes");
-	refuses("x4294967376 = 1;\n", "1: x4294967376 is not a known key: known are mode, policy, services, backlog, reflection, "
-				      "tables, queues, control");
+	refuses("x4294967376 = 1;\n", "1: x4294967376 is not a known key: known are " ROOT_KEYS);
 }
 END_TEST
 
@@ -215,14 +306,28 @@ static const struct number {
 	const unsigned *value;
 } numbers[] = {
 	{"backlog", "arm_percent", "disarm_percent = 0; ", "1 to 100 percent", 1, 100, &config.backlog.arm_percent},
+	{"backlog", "crowd_percent", "arm_percent = 1; disarm_percent = 0; ", "1 to 100 percent", 1, 100,
+	 &config.backlog.crowd_percent},
 	{"backlog", "disarm_percent", "arm_percent = 100; ", "0 to 99 percent", 0, 99, &config.backlog.disarm_percent},
 	{"backlog", "hold_s", "", "0 to 3600 seconds", 0, 3600, &config.backlog.hold_s},
 	{"backlog", "handshake_timeout_s", "", "1 to 300 seconds", 1, 300, &config.backlog.handshake_timeout_s},
+	{"sources", "half_open_limit", "", "0 to 1000000 half-open handshakes (0: no limit)", 0, 1000000,
+	 &config.sources.half_open_limit},
+	{"sources", "prefix_v4", "", "8 to 32 bits", 8, 32, &config.sources.prefix_v4},
+	{"sources", "prefix_v6", "", "16 to 128 bits", 16, 128, &config.sources.prefix_v6},
+	{"sources", "proven_s", "", "0 to 86400 seconds (0: never)", 0, 86400, &config.sources.proven_s},
+	{"sources", "direct_half_open", "", "0 to 1024 half-open handshakes (0: always challenge)", 0, 1024,
+	 &config.sources.direct_half_open},
+	{"rate_limit", "connections_per_s", "", "0 to 30000 connections per second (0: no limit)", 0, 30000,
+	 &config.rate_limit.connections_per_s},
+	{"rate_limit", "burst", "", "1 to 60000 connections", 1, 60000, &config.rate_limit.burst},
+	{"rate_limit", "ban_s", "", "0 to 86400 seconds (0: never)", 0, 86400, &config.rate_limit.ban_s},
 	{"reflection", "unanswered_per_s", "", "0 to 1000000 SYN-ACKs per second", 0, 1000000,
 	 &config.reflection.unanswered_per_s},
 	{"tables", "half_open", "", "1024 to 16777216 entries", 1024, 16777216, &config.tables.half_open},
 	{"tables", "sources", "", "1024 to 16777216 entries", 1024, 16777216, &config.tables.sources},
 	{"tables", "handovers", "", "64 to 1048576 entries", 64, 1048576, &config.tables.handovers},
+	{"tables", "bans", "", "64 to 1048576 entries", 64, 1048576, &config.tables.bans},
 	{"queues", "shards", "", "0 to 64 (0: one per CPU)", 0, 64, &config.queues.shards},
 	{"queues", "first", "", "0 to 65000", 0, 65000, &config.queues.first},
 };
@@ -288,6 +393,84 @@ START_TEST(disarm_percent_must_be_below_arm_percent)
 }
 END_TEST
 
+START_TEST(crowd_percent_is_at_least_arm_percent)
+{
+	accepts("backlog = { arm_percent = 60; crowd_percent = 60; };\n");
+	refuses("backlog = { arm_percent = 60;\n crowd_percent = 59; };\n",
+		"2: backlog.crowd_percent is 59: allowed is 60 to 100 percent (at least arm_percent)");
+	refuses("backlog = { crowd_percent = 49; };\n",
+		"1: backlog.crowd_percent is 49: allowed is 50 to 100 percent (at least arm_percent)");
+	refuses("backlog = { arm_percent = 100;\n crowd_percent = 85; };\n",
+		"2: backlog.crowd_percent is 85: allowed is 100 to 100 percent (at least arm_percent)");
+}
+END_TEST
+
+START_TEST(crowd_percent_not_given_follows_an_arm_percent_above_it)
+{
+	accepts("backlog = { arm_percent = 85; };\n");
+	ck_assert_uint_eq(config.backlog.crowd_percent, 85);
+	accepts("backlog = { arm_percent = 86; };\n");
+	ck_assert_uint_eq(config.backlog.crowd_percent, 86);
+	accepts("backlog = { arm_percent = 100; };\n");
+	ck_assert_uint_eq(config.backlog.crowd_percent, 100);
+}
+END_TEST
+
+START_TEST(rate_limit_action_is_drop_or_reset)
+{
+	accepts("rate_limit = { action = \"reset\"; };\n");
+	ck_assert_int_eq(config.rate_limit.action, ACTION_RESET);
+	accepts("rate_limit = { action = \"drop\"; };\n");
+	ck_assert_int_eq(config.rate_limit.action, ACTION_DROP);
+	refuses("rate_limit = {\n action = \"ban\"; };\n",
+		"2: rate_limit.action is \"ban\": allowed is \"drop\" or \"reset\"");
+	refuses("rate_limit = { action = 1; };\n", "1: rate_limit.action is 1: allowed is \"drop\" or \"reset\"");
+}
+END_TEST
+
+START_TEST(control_access_is_group_or_everybody)
+{
+	accepts("control = { access = \"everybody\"; };\n");
+	ck_assert_int_eq(config.control_access, ACCESS_EVERYBODY);
+	accepts("control = { access = \"group\"; };\n");
+	ck_assert_int_eq(config.control_access, ACCESS_GROUP);
+	refuses("control = {\n access = \"nobody\"; };\n",
+		"2: control.access is \"nobody\": allowed is \"group\" or \"everybody\"");
+	refuses("control = { access = true; };\n", "1: control.access is true: allowed is \"group\" or \"everybody\"");
+}
+END_TEST
+
+START_TEST(control_group_is_resolved_to_its_number)
+{
+	const struct group *daemon_group = getgrnam("daemon"); /* of every Debian, and not 0 */
+
+	ck_assert_ptr_nonnull(daemon_group);
+	accepts("control = { group = \"daemon\"; };\n");
+	ck_assert(config.has_control_group);
+	ck_assert_str_eq(config.control_group, "daemon");
+	ck_assert_uint_eq(config.control_gid, daemon_group->gr_gid);
+	accepts("control = { group = \"root\"; };\n");
+	ck_assert(config.has_control_group);
+	ck_assert_uint_eq(config.control_gid, 0);
+	accepts("control = { group = \"\"; };\n");
+	ck_assert(!config.has_control_group);
+}
+END_TEST
+
+START_TEST(a_control_group_that_the_host_does_not_know_is_refused)
+{
+	static const char allowed[] = "allowed is \"\" or a group that this host knows, of at most 32 bytes";
+	const char *bad[] = {"\"no such group\"", "\"123456789012345678901234567890123\"", "0", "true"};
+	char text[256], what[256];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "control = {\n  group = %s; };\n", bad[i]);
+		snprintf(what, sizeof(what), "2: control.group is %s: %s", bad[i], allowed);
+		refuses(text, what);
+	}
+}
+END_TEST
+
 START_TEST(control_socket_is_an_absolute_path)
 {
 	char text[256], longest[108];
@@ -317,14 +500,18 @@ END_TEST
 
 START_TEST(an_unknown_key_is_answered_with_the_known_ones)
 {
-	refuses("policy = \"enforce\";\nservice = ();\n",
-		"2: service is not a known key: known are mode, policy, services, backlog, reflection, tables, queues, control");
+	refuses("policy = \"enforce\";\nservice = ();\n", "2: service is not a known key: known are " ROOT_KEYS);
 	refuses("backlog = { arm = 50; };\n",
-		"1: backlog.arm is not a known key: known are arm_percent, disarm_percent, "
+		"1: backlog.arm is not a known key: known are arm_percent, crowd_percent, disarm_percent, "
 		"hold_s, handshake_timeout_s");
-	refuses("tables = { x = 1; };\n", "1: tables.x is not a known key: known are half_open, sources, handovers");
+	refuses("tables = { x = 1; };\n",
+		"1: tables.x is not a known key: known are half_open, sources, handovers, bans");
 	refuses("queues = { x = 1; };\n", "1: queues.x is not a known key: known are shards, first");
-	refuses("control = { x = 1; };\n", "1: control.x is not a known key: known are socket");
+	refuses("control = { x = 1; };\n", "1: control.x is not a known key: known are socket, group, access");
+	refuses("sources = { x = 1; };\n", "1: sources.x is not a known key: known are half_open_limit, prefix_v4, "
+					   "prefix_v6, proven_s, direct_half_open");
+	refuses("rate_limit = { x = 1; };\n",
+		"1: rate_limit.x is not a known key: known are connections_per_s, burst, action, ban_s");
 	refuses("services = ( { name = \"web\"; ports = [80]; },\n { name = \"b\";\n port = 80; } );\n",
 		"3: services[1].port is not a known key: known are name, address, ports, cookies, limit");
 }
@@ -527,6 +714,134 @@ START_TEST(more_than_1024_ports_in_all_are_refused)
 }
 END_TEST
 
+static void check_net(const struct cidr *cidr, const char *net, unsigned bits)
+{
+	struct addr expected = literal(net);
+
+	ck_assert(addr_equal(&cidr->net, &expected));
+	ck_assert_uint_eq(cidr->bits, bits);
+}
+
+START_TEST(allow_and_deny_take_networks_and_addresses_of_both_families)
+{
+	accepts("allow = [ \"192.0.2.0/24\", \"2001:db8::/32\" ];\n"
+		"deny = ( \"198.51.100.7\", \"2001:db8::7\", \"0.0.0.0/0\", \"::/0\" );\n");
+	ck_assert_uint_eq(config.allow_count, 2);
+	check_net(&config.allow[0], "192.0.2.0", 96 + 24);
+	check_net(&config.allow[1], "2001:db8::", 32);
+	ck_assert_uint_eq(config.deny_count, 4);
+	check_net(&config.deny[0], "198.51.100.7", 128);
+	check_net(&config.deny[1], "2001:db8::7", 128);
+	check_net(&config.deny[2], "0.0.0.0", 96);
+	check_net(&config.deny[3], "::", 0);
+	config_free(&config);
+	ck_assert_ptr_null(config.allow);
+	ck_assert_ptr_null(config.deny);
+	ck_assert_uint_eq(config.allow_count + config.deny_count, 0);
+}
+END_TEST
+
+START_TEST(an_empty_list_of_networks_is_none)
+{
+	accepts("allow = [ ];\ndeny = ( );\n");
+	check_defaults(&config);
+}
+END_TEST
+
+START_TEST(a_network_of_both_lists_is_taken)
+{
+	accepts("allow = [ \"192.0.2.1\" ];\ndeny = [ \"192.0.2.1\", \"192.0.2.0/24\" ];\n");
+	ck_assert_uint_eq(config.allow_count, 1);
+	ck_assert_uint_eq(config.deny_count, 2);
+	config_free(&config);
+}
+END_TEST
+
+START_TEST(a_network_twice_in_one_list_is_refused)
+{
+	refuses("allow = [ \"192.0.2.0/24\",\n \"192.0.2.0/25\",\n \"192.0.2.0/24\" ];\n",
+		"3: allow[2] is \"192.0.2.0/24\": the same as allow[0]: allowed is each once");
+	refuses("allow = [ \"::1\" ];\ndeny = [ \"192.0.2.1\",\n \"2001:db8::1\",\n \"2001:DB8:0::1/128\" ];\n",
+		"4: deny[2] is \"2001:DB8:0::1/128\": the same as deny[1]: allowed is each once");
+}
+END_TEST
+
+START_TEST(what_is_no_network_is_refused_with_its_line)
+{
+	static const char quotes[] = "allowed is an address or network in quotes, \"192.0.2.0/24\"";
+	char what[256];
+
+	refuses("allow = [ \"192.0.2.0/24\",\n \"192.0.2.1/24\" ];\n",
+		"2: allow[1] is \"192.0.2.1/24\": host bits are set: did you mean 192.0.2.0/24?");
+	refuses("deny = [\n \"192.0.2.0/33\" ];\n",
+		"2: deny[0] is \"192.0.2.0/33\": the prefix length is a number from 0 to 32");
+	refuses("deny = [ \"example.com\" ];\n",
+		"1: deny[0] is \"example.com\": neither an address nor a network such as 192.0.2.0/24 or 2001:db8::/32");
+	snprintf(what, sizeof(what), "2: deny[0] is 10: %s", quotes);
+	refuses("deny = [\n 10 ];\n", what);
+	snprintf(what, sizeof(what), "2: deny[1] is a group: %s", quotes);
+	refuses("deny = ( \"192.0.2.1\",\n { net = \"192.0.2.2\"; } );\n", what);
+}
+END_TEST
+
+START_TEST(a_network_is_refused_with_its_own_line_wherever_commas_and_brackets_are)
+{
+	static const char why[] = "the prefix length is a number from 0 to 32";
+	char what[256];
+
+	snprintf(what, sizeof(what), "4: deny[1] is \"10.0.0.0/99\": %s", why);
+	refuses("deny = [\n \"192.0.2.1\", # [, \"\n # one more:\n \"10.0.0.0/99\"\n\n ];\n", what);
+	refuses("/* allow = [\n */ allow = [ \"192.0.2.1\" ]; deny\n = ( \"192.0.2.2\"\n , \"10.0.0.0/99\"\n );\n",
+		what);
+	refuses("deny = [ \"192.0.2.1\"\n\n ,\n \"10.0.0\"\n \".0/99\"\n ];\n", what);
+	snprintf(what, sizeof(what), "3: deny[1] is \"10.0.0.0/99\": %s", why);
+	refuses("# deny = [\nallow = [ \"192.0.2.1\" ]; deny = [ \"192.0.2.2\",\n \"10.0.0.0/99\"\n ];\n", what);
+}
+END_TEST
+
+START_TEST(networks_come_in_a_list)
+{
+	refuses("\nallow = \"192.0.2.0/24\";\n",
+		"2: allow is \"192.0.2.0/24\": allowed is a list of addresses and networks, [\"192.0.2.0/24\"]");
+	refuses("deny = { net = \"192.0.2.0/24\"; };\n",
+		"1: deny is a group: allowed is a list of addresses and networks, [\"192.0.2.0/24\"]");
+	refuses("deny = 10;\n", "1: deny is 10: allowed is a list of addresses and networks, [\"192.0.2.0/24\"]");
+}
+END_TEST
+
+/* One network per line, from line 2 on. */
+static int load_many_networks(const char *key, int count)
+{
+	char *text = NULL;
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes);
+	int result;
+
+	fprintf(out, "%s = [\n", key);
+	for (int i = 0; i < count; i++)
+		fprintf(out, "\"10.%d.%d.0/24\"%s\n", i / 256, i % 256, i + 1 < count ? "," : "");
+	fprintf(out, "];\n");
+	fclose(out);
+	result = load_bytes(text, bytes);
+	free(text);
+	return result;
+}
+
+START_TEST(more_than_4096_networks_in_one_list_are_refused)
+{
+	const char *key = _i ? "deny" : "allow";
+	char expected[128];
+
+	ck_assert_int_eq(load_many_networks(key, 4096), 0);
+	ck_assert_uint_eq(config.allow_count + config.deny_count, 4096);
+	check_net(&(_i ? config.deny : config.allow)[4095], "10.15.255.0", 96 + 24);
+	config_free(&config);
+	ck_assert_int_eq(load_many_networks(key, 4097), -1);
+	snprintf(expected, sizeof(expected), "%s:4098: %s has 4097 entries: allowed are at most 4096", path, key);
+	ck_assert_str_eq(error, expected);
+}
+END_TEST
+
 START_TEST(control_characters_of_a_value_stay_out_of_the_error)
 {
 	refuses("policy = \"a\\n\\x1b[31m\";\n", "1: policy is \"a??[31m\": allowed is \"enforce\" or \"observe\"");
@@ -546,6 +861,7 @@ static Suite *config_suite(void)
 {
 	Suite *suite = suite_create("config");
 	TCase *file = tcase_create("file"), *keys = tcase_create("keys"), *services = tcase_create("services");
+	TCase *networks = tcase_create("networks");
 
 	suite_add_tcase(suite, file);
 	tcase_add_checked_fixture(file, file_make, file_remove);
@@ -554,6 +870,10 @@ static Suite *config_suite(void)
 	tcase_add_test(file, the_shipped_example_gives_the_defaults);
 	tcase_add_test(file, a_missing_file_is_named);
 	tcase_add_test(file, a_directory_is_refused);
+	tcase_add_test(file, a_file_that_is_not_there_means_the_defaults_unless_it_was_asked_for);
+	tcase_add_loop_test(file, a_file_that_is_there_is_read_asked_for_or_not, 0, 2);
+	tcase_add_loop_test(file, a_file_that_is_there_and_cannot_be_used_is_an_error_asked_for_or_not, 0, 2);
+	tcase_add_loop_test(file, a_file_that_may_not_be_read_is_an_error_asked_for_or_not, 0, 2);
 	tcase_add_test(file, a_file_too_large_is_refused);
 	tcase_add_test(file, a_syntax_error_is_given_with_its_line);
 	tcase_add_test(file, a_key_given_twice_is_refused);
@@ -571,9 +891,26 @@ static Suite *config_suite(void)
 	tcase_add_loop_test(keys, a_number_at_the_edge_of_its_range_is_taken, 0, NUMBER_COUNT);
 	tcase_add_loop_test(keys, a_number_out_of_its_range_or_no_whole_number_is_refused, 0, NUMBER_COUNT);
 	tcase_add_test(keys, disarm_percent_must_be_below_arm_percent);
+	tcase_add_test(keys, crowd_percent_is_at_least_arm_percent);
+	tcase_add_test(keys, crowd_percent_not_given_follows_an_arm_percent_above_it);
+	tcase_add_test(keys, rate_limit_action_is_drop_or_reset);
 	tcase_add_test(keys, control_socket_is_an_absolute_path);
+	tcase_add_test(keys, control_group_is_resolved_to_its_number);
+	tcase_add_test(keys, a_control_group_that_the_host_does_not_know_is_refused);
+	tcase_add_test(keys, control_access_is_group_or_everybody);
 	tcase_add_test(keys, an_unknown_key_is_answered_with_the_known_ones);
 	tcase_add_test(keys, a_section_of_the_wrong_type_is_refused);
+
+	suite_add_tcase(suite, networks);
+	tcase_add_checked_fixture(networks, file_make, file_remove);
+	tcase_add_test(networks, allow_and_deny_take_networks_and_addresses_of_both_families);
+	tcase_add_test(networks, an_empty_list_of_networks_is_none);
+	tcase_add_test(networks, a_network_of_both_lists_is_taken);
+	tcase_add_test(networks, a_network_twice_in_one_list_is_refused);
+	tcase_add_test(networks, what_is_no_network_is_refused_with_its_line);
+	tcase_add_test(networks, a_network_is_refused_with_its_own_line_wherever_commas_and_brackets_are);
+	tcase_add_test(networks, networks_come_in_a_list);
+	tcase_add_loop_test(networks, more_than_4096_networks_in_one_list_are_refused, 0, 2);
 
 	suite_add_tcase(suite, services);
 	tcase_add_checked_fixture(services, file_make, file_remove);
