@@ -28,7 +28,7 @@ FACE   := $(patsubst daemon/%.c,$(BUILD)/%.o,$(wildcard daemon/face/*.c))
 TOP    := $(patsubst daemon/%.c,$(BUILD)/%.o,$(wildcard daemon/*.c))
 UNITS  := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 TOOLS  := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c))
-FACE_UNITS := $(addprefix $(BUILD)/unit/,test_config test_report test_control)
+FACE_UNITS := $(addprefix $(BUILD)/unit/,test_config test_report test_control test_command)
 
 .PHONY: all tools units asan check check-unit check-net demo bench deps lint install clean
 .DEFAULT_GOAL := all
@@ -103,6 +103,7 @@ install: all
 	test -e $(DESTDIR)/etc/synmoat/synmoat.conf || install -D -m 0644 conf/synmoat.conf $(DESTDIR)/etc/synmoat/synmoat.conf
 	install -D -m 0644 man/synmoatd.8 $(DESTDIR)$(PREFIX)/share/man/man8/synmoatd.8
 	install -D -m 0644 man/synmoat.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/synmoat.conf.5
+	install -D -m 0644 man/synmoat.7 $(DESTDIR)$(PREFIX)/share/man/man7/synmoat.7
 	install -D -m 0644 man/synmoatctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/synmoatctl.1
 
 clean:

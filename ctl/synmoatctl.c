@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* synmoatctl: sends one request line to the daemon and copies its answer. What the requests are is the daemon's matter:
- * see daemon/face/report.c. */
+ * see daemon/face/command.c. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
@@ -23,18 +23,30 @@ enum ctl_exit {
 	CTL_ERROR = 1, /* the daemon answered with an error */
 	CTL_USAGE = 2,
 	CTL_NO_DAEMON = 3,
-	CTL_NO_PERMISSION = 4,
+	CTL_NO_PERMISSION = 4, /* for the socket, or the daemon says so */
 };
 
 static void usage_print(FILE *out)
 {
-	fputs("usage: synmoatctl [-s SOCKET] COMMAND [--json]\n"
+	fputs("usage: synmoatctl [-s SOCKET] [--json] COMMAND\n"
 	      "       synmoatctl -h | -V\n"
-	      "  status    what is protected, whether armed, and the main counters\n"
-	      "  services  every protected address and port\n"
-	      "  sources   the sources that hold most half-open connections\n"
-	      "  version   the version of the running daemon\n"
-	      "  help      all commands of the running daemon\n"
+	      "asking:\n"
+	      "  status                   what is protected, whether armed, and the main counters\n"
+	      "  services                 every protected address and port\n"
+	      "  sources [--top N] [--by half-open|challenged]\n"
+	      "                           who holds half-open connections, who was challenged\n"
+	      "  explain SRC [DST:PORT]   what a SYN from there would meet now, and why\n"
+	      "  allow list, deny list    the networks that are let past, or refused\n"
+	      "  ban list                 the sources that are refused for a while\n"
+	      "  version                  the version of the running daemon\n"
+	      "  help                     all commands of the running daemon\n"
+	      "changing, as root or as the control group:\n"
+	      "  arm|disarm|auto SERVICE  SYN cookies from now on, none, or as the load demands\n"
+	      "  allow add|del CIDR       let a network past, or no longer\n"
+	      "  deny add|del CIDR        refuse a network, or no longer\n"
+	      "  ban lift SRC             end a ban\n"
+	      "  reload                   read the configuration file again\n"
+	      "SERVICE is a name, ADDRESS:PORT, [IPV6]:PORT or any:PORT. --json may also follow the command.\n"
 	      "The default SOCKET is " DEFAULT_SOCKET ". See synmoatctl(1).\n",
 	      out);
 }
@@ -46,18 +58,20 @@ static enum ctl_exit usage_fail(const char *what)
 	return CTL_USAGE;
 }
 
-/* Joins the words to one line "WORD WORD[ json]\n". Returns false when they do not fit or break the line. */
-static bool request_build(char request[REQUEST_BYTES], char *const *words, bool json)
+/* Joins the words to one line "WORD WORD[ json]\n". Returns NULL, or what is wrong with them. */
+static const char *request_build(char request[REQUEST_BYTES], char *const *words, bool json)
 {
 	size_t used = 0;
 
 	for (; *words; words++) {
-		if (strchr(*words, '\n') || used + strlen(*words) + sizeof(" json\n") >= REQUEST_BYTES)
-			return false;
+		if (!**words || strpbrk(*words, " \t\r\n"))
+			return "a word of the command is empty or holds a blank";
+		if (used + strlen(*words) + sizeof("  json\n") > REQUEST_BYTES)
+			return "the command is too long";
 		used += (size_t)sprintf(request + used, "%s%s", used ? " " : "", *words);
 	}
 	strcpy(request + used, json ? " json\n" : "\n");
-	return true;
+	return NULL;
 }
 
 static enum ctl_exit daemon_connect(const char *path, int *fd)
@@ -124,6 +138,15 @@ static char *daemon_ask(int fd, const char *request, size_t *answer_bytes)
 	return NULL;
 }
 
+static enum ctl_exit answer_judge(const char *answer)
+{
+	static const char refused[] = "error:", not_permitted[] = "error: not permitted:";
+
+	if (strncmp(answer, not_permitted, sizeof(not_permitted) - 1) == 0)
+		return CTL_NO_PERMISSION;
+	return strncmp(answer, refused, sizeof(refused) - 1) == 0 ? CTL_ERROR : CTL_OK;
+}
+
 static enum ctl_exit command_run(const char *path, const char *request)
 {
 	enum ctl_exit result;
@@ -139,10 +162,9 @@ static enum ctl_exit command_run(const char *path, const char *request)
 	if (!answer)
 		goto out;
 
-	bool refused = strncmp(answer, "error:", 6) == 0;
-	fwrite(answer, 1, bytes, refused ? stderr : stdout);
+	result = answer_judge(answer);
+	fwrite(answer, 1, bytes, result == CTL_OK ? stdout : stderr);
 	free(answer);
-	result = refused ? CTL_ERROR : CTL_OK;
 	if (fflush(stdout) != 0) {
 		fprintf(stderr, "synmoatctl: cannot write the answer: %s\n", strerror(errno));
 		result = CTL_ERROR;
@@ -164,10 +186,12 @@ int main(int argc, char **argv)
 	};
 	const char *path = DEFAULT_SOCKET;
 	char request[REQUEST_BYTES];
+	const char *wrong;
 	bool json = false;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "s:hV", options, NULL)) != -1) {
+	/* "+": options behind the command are the command's own */
+	while ((option = getopt_long(argc, argv, "+s:hV", options, NULL)) != -1) {
 		switch (option) {
 		case 's':
 			path = optarg;
@@ -188,7 +212,8 @@ int main(int argc, char **argv)
 	}
 	if (optind == argc)
 		return usage_fail("no command given");
-	if (!request_build(request, argv + optind, json))
-		return usage_fail("the command is too long, or not one line");
+	wrong = request_build(request, argv + optind, json);
+	if (wrong)
+		return usage_fail(wrong);
 	return command_run(path, request);
 }

@@ -15,8 +15,7 @@
 #include "synmoat/version.h"
 
 struct options {
-	const char *config_path;
-	bool explicit_path;
+	struct config_file config; /* without -c a missing file means defaults */
 	bool test;
 };
 
@@ -24,12 +23,11 @@ static void parse_options(int argc, char **argv, struct options *options)
 {
 	int option;
 
-	*options = (struct options){.config_path = CONFIG_DEFAULT_PATH};
+	*options = (struct options){.config.path = CONFIG_DEFAULT_PATH};
 	while ((option = getopt(argc, argv, "c:tV")) != -1) {
 		switch (option) {
 		case 'c':
-			options->config_path = optarg;
-			options->explicit_path = true;
+			options->config = (struct config_file){optarg, true};
 			break;
 		case 't':
 			options->test = true;
@@ -48,21 +46,6 @@ static void parse_options(int argc, char **argv, struct options *options)
 	}
 }
 
-/* Without -c a missing file means defaults. */
-static int load_config(const struct options *options, struct config *config)
-{
-	char error[512];
-
-	if (!options->explicit_path && access(options->config_path, F_OK) < 0 && errno == ENOENT) {
-		config_defaults(config);
-		return 0;
-	}
-	if (config_load(config, options->config_path, error, sizeof(error)) == 0)
-		return 0;
-	log_error("%s", error);
-	return -1;
-}
-
 /* Before any thread starts, so that none of them takes the signals. */
 static int catch_signals(void)
 {
@@ -77,13 +60,13 @@ static int catch_signals(void)
 	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void answer(void *context, const char *request, FILE *out)
+static void answer(void *context, const struct control_peer *peer, const char *request, FILE *out)
 {
-	supervisor_answer(context, request, out);
+	supervisor_answer(context, peer, request, out);
 }
 
 /* Until a signal says stop. */
-static void serve(struct supervisor *supervisor, struct control *control, int signal_fd, const struct options *options)
+static void serve(struct supervisor *supervisor, struct control *control, int signal_fd)
 {
 	int wait_ms = 0;
 
@@ -95,7 +78,7 @@ static void serve(struct supervisor *supervisor, struct control *control, int si
 			{.fd = supervisor_events_fd(supervisor), .events = POLLIN},
 		};
 		struct signalfd_siginfo caught;
-		struct config config;
+		char error[512];
 
 		poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms);
 		wait_ms = supervisor_tick(supervisor);
@@ -104,10 +87,8 @@ static void serve(struct supervisor *supervisor, struct control *control, int si
 			continue;
 		if (caught.ssi_signo != SIGHUP)
 			return;
-		if (load_config(options, &config) == 0)
-			supervisor_reload(supervisor, &config);
-		else
-			log_error("configuration not reloaded: the old one stays in force");
+		if (supervisor_reload(supervisor, error, sizeof(error)) < 0)
+			log_error("%s", error);
 	}
 }
 
@@ -116,14 +97,17 @@ int main(int argc, char **argv)
 	static struct supervisor supervisor;
 	struct options options;
 	struct config config;
+	struct control_setup control_setup;
 	struct control *control;
 	char error[512];
 	int signal_fd;
 
 	log_open();
 	parse_options(argc, argv, &options);
-	if (load_config(&options, &config) < 0)
+	if (config_load_from(&config, &options.config, error, sizeof(error)) < 0) {
+		log_error("%s", error);
 		return EXIT_FAILURE;
+	}
 	if (options.test) {
 		puts("configuration OK");
 		config_free(&config);
@@ -131,9 +115,15 @@ int main(int argc, char **argv)
 	}
 
 	signal_fd = catch_signals();
-	if (supervisor_open(&supervisor, &config) < 0)
+	if (supervisor_open(&supervisor, &options.config, &config) < 0)
 		return EXIT_FAILURE;
-	control = control_open(supervisor.config.control_socket, answer, &supervisor, error, sizeof(error));
+	control_setup = (struct control_setup){
+		.path = supervisor.config.control_socket,
+		.has_group = supervisor.config.has_control_group,
+		.group = supervisor.config.control_gid,
+		.everybody_reads = supervisor.config.control_access == ACCESS_EVERYBODY,
+	};
+	control = control_open(&control_setup, answer, &supervisor, error, sizeof(error));
 	if (!control) {
 		log_error("%s", error);
 		supervisor_close(&supervisor);
@@ -141,7 +131,7 @@ int main(int argc, char **argv)
 	}
 	log_info("ready: %u bindings protected by %u shards", supervisor.registry.binding_count, supervisor.shards);
 
-	serve(&supervisor, control, signal_fd, &options);
+	serve(&supervisor, control, signal_fd);
 
 	control_close(control);
 	supervisor_close(&supervisor);

@@ -33,8 +33,8 @@ static struct service *slot_for(struct registry *registry, bool any_address, con
 		registry->left_out++;
 		return NULL;
 	}
-	*vacant = (struct service){.any_address = any_address, .address = *address, .port = port};
-	service_set_limit(vacant, 0, 0, 0);
+	*vacant = (struct service){.any_address = any_address, .address = *address, .port = port, .fresh = true};
+	service_set_limit(vacant, 0, &(struct service_thresholds){0});
 	return vacant;
 }
 
@@ -81,8 +81,8 @@ static void want_listening(struct registry *registry, const struct listener *lis
 	for (unsigned i = 0; i < registry->service_count; i++) {
 		struct service *service = &registry->services[i];
 
-		service->wanted |= service->in_use && service->cookies == SERVICE_COOKIES_AUTO &&
-				   now_ns - service->listened_ns < RESTART_PATIENCE_NS;
+		service->wanted |= service->in_use && (service->override != SERVICE_OVERRIDE_AUTO ||
+						       now_ns - service->listened_ns < RESTART_PATIENCE_NS);
 	}
 }
 
@@ -127,14 +127,23 @@ static void bind_and_limit(struct registry *registry, unsigned index, const stru
 			   const struct listener *listeners, size_t listener_count, uint64_t now_ns)
 {
 	struct service *service = &registry->services[index];
+	const struct service_thresholds thresholds = {
+		.arm_percent = config->backlog.arm_percent,
+		.crowd_percent = config->backlog.crowd_percent,
+		.disarm_percent = config->backlog.disarm_percent,
+	};
 	uint32_t backlog = UINT32_MAX;
 
 	service->listening = false;
+	service->accept_queue_full = false;
 	for (size_t i = 0; i < listener_count; i++) {
 		if (!bind_listener(registry, index, &listeners[i]))
 			continue;
 		service->listening = true;
 		service->listened_ns = now_ns;
+		service->accept_queue_full |= listeners[i].accept_queue_full;
+		if (listeners[i].accept_queue_full)
+			service->accept_queue_full_ns = now_ns;
 		if (listeners[i].backlog < backlog)
 			backlog = listeners[i].backlog;
 	}
@@ -142,7 +151,7 @@ static void bind_and_limit(struct registry *registry, unsigned index, const stru
 		backlog = service->configured_limit;
 	else if (!service->listening)
 		return; /* its last one will do until it comes back */
-	service_set_limit(service, backlog ? backlog : 1, config->backlog.arm_percent, config->backlog.disarm_percent);
+	service_set_limit(service, backlog ? backlog : 1, &thresholds);
 }
 
 bool registry_update(struct registry *registry, const struct config *config, const struct listener *listeners,

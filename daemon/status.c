@@ -5,32 +5,27 @@
 #include <string.h>
 
 #include "edge/queue.h"
+#include "face/command.h"
 #include "face/report.h"
 #include "supervisor.h"
 #include "synmoat/version.h"
 
 #define NSEC_PER_SEC 1000000000ULL
-#define SOURCES_SHOWN 50
 
 struct gathering {
 	struct report report;
 	struct report_service services[SERVICES_MAX];
 	unsigned slots[SERVICES_MAX]; /* of each service shown */
+	struct tally_window windows[SERVICES_MAX];
 	struct tally_sketch sketches[SERVICES_MAX];
-	struct source top[SOURCES_SHOWN * 2]; /* the best so far, and one shard's */
+	struct source_prefixes prefixes;
+	struct policy policy;
+	unsigned top_most; /* 0: nobody asks for sources */
+	enum source_order top_order;
+	struct source top[COMMAND_TOP_MAX * 2]; /* the best so far, and one shard's */
 	unsigned top_count;
-	struct report_source sources[SOURCES_SHOWN];
+	struct report_source sources[COMMAND_TOP_MAX];
 };
-
-static int by_weight(const void *one, const void *other)
-{
-	const struct source *a = one;
-	const struct source *b = other;
-
-	if (a->half_open != b->half_open)
-		return a->half_open < b->half_open ? 1 : -1;
-	return a->syns < b->syns ? 1 : a->syns > b->syns ? -1 : 0;
-}
 
 /* In a shard's thread. */
 static void job_gather(struct worker *worker, void *argument)
@@ -39,6 +34,8 @@ static void job_gather(struct worker *worker, void *argument)
 	struct report *report = &all->report;
 	uint64_t now_ns = worker_now_ns();
 
+	all->prefixes = worker->guard.limits.prefixes;
+	all->policy = worker->guard.limits.policy;
 	for (unsigned i = 0; i < OUTCOME_COUNT; i++)
 		report->counters[i] += worker->guard.counters[i];
 	report->counters[OUTCOME_VERDICT_ERROR] += queue_errors(worker->syn_queue) + queue_errors(worker->flow_queue);
@@ -47,20 +44,23 @@ static void job_gather(struct worker *worker, void *argument)
 	for (size_t i = 0; i < report->service_count; i++) {
 		const struct tally *tally = &worker->guard.tallies[all->slots[i]];
 
-		all->services[i].syn_per_s += tally_rate_pps(tally, now_ns);
-		if (now_ns - tally->sketch.since_ns < 20 * NSEC_PER_SEC || all->services[i].armed)
-			tally_sketch_merge(&all->sketches[i], &tally->sketch);
+		tally_window(tally, now_ns, &all->windows[i]);
+		tally_sketch_window(tally, now_ns, &all->sketches[i]);
 	}
-	all->top_count += source_top(worker->guard.sources, all->top + all->top_count, SOURCES_SHOWN);
-	qsort(all->top, all->top_count, sizeof(all->top[0]), by_weight);
-	if (all->top_count > SOURCES_SHOWN)
-		all->top_count = SOURCES_SHOWN;
+	if (!all->top_most)
+		return;
+	all->top_count += source_top(worker->guard.sources, all->top + all->top_count, all->top_most, all->top_order);
+	source_sort(all->top, all->top_count, all->top_order);
+	if (all->top_count > all->top_most)
+		all->top_count = all->top_most;
 }
 
 static const char *posture_name(const struct service *service)
 {
-	static const char *const names[] = {
-		[SERVICE_WATCHING] = "watching", [SERVICE_ARMED] = "armed", [SERVICE_DRAINING] = "draining"};
+	static const char *const names[] = {[SERVICE_WATCHING] = "watching",
+					    [SERVICE_WARY] = "wary",
+					    [SERVICE_ARMED] = "armed",
+					    [SERVICE_DRAINING] = "draining"};
 
 	return service->listening ? names[service->posture] : "not listening";
 }
@@ -70,10 +70,11 @@ static void describe_service(const struct supervisor *supervisor, unsigned slot,
 	static const char *const cookies[] = {[SERVICE_COOKIES_AUTO] = "auto",
 					      [SERVICE_COOKIES_ALWAYS] = "always",
 					      [SERVICE_COOKIES_NEVER] = "never"};
+	static const char *const overrides[] = {
+		[SERVICE_OVERRIDE_AUTO] = "auto", [SERVICE_OVERRIDE_ARM] = "arm", [SERVICE_OVERRIDE_DISARM] = "disarm"};
 	const struct service *service = &supervisor->registry.services[slot];
+	const struct look *look = &supervisor->looks[slot];
 	struct service_learned learned = service_learned(service, false);
-	bool armed = service->posture == SERVICE_ARMED;
-	bool cookies_out = armed && supervisor->config.policy == POLICY_ENFORCE;
 	char address[REGISTRY_ENDPOINT_BYTES];
 
 	if (!learned.known)
@@ -82,8 +83,10 @@ static void describe_service(const struct supervisor *supervisor, unsigned slot,
 		.port = service->port,
 		.cookies = cookies[service->cookies],
 		.state = posture_name(service),
-		.armed = armed,
-		.half_open = cookies_out ? supervisor->unanswered[slot] : service->half_open,
+		.override = overrides[service->override],
+		.character = character_name(supervisor->incidents[slot].character),
+		.armed = service->posture == SERVICE_ARMED,
+		.half_open = look->wanted ? look->load : service->half_open,
 		.limit = service->limit,
 		.arm_at = service->limit ? service->arm_at : 0,
 		.disarm_at = service->limit ? service->disarm_at : 0,
@@ -94,20 +97,53 @@ static void describe_service(const struct supervisor *supervisor, unsigned slot,
 	memcpy(shown->address, address, sizeof(shown->address));
 }
 
-static void describe_source(const struct source *source, uint64_t now_ns, struct report_source *shown)
+static unsigned percent(uint64_t part, uint64_t whole)
 {
-	bool v4 = addr_is_v4(&source->net);
-	char address[INET6_ADDRSTRLEN];
+	return whole ? (unsigned)(part >= whole ? 100 : part * 100 / whole) : 0;
+}
 
+static void source_text(const struct addr *net, const struct source_prefixes *prefixes, char text[REPORT_SOURCE_BYTES])
+{
+	struct cidr cidr = {*net, addr_is_v4(net) ? (uint8_t)(CIDR_V4_BITS + prefixes->v4_bits) : prefixes->v6_bits};
+
+	_Static_assert(REPORT_SOURCE_BYTES >= CIDR_TEXT_BYTES, "a source is written as a network");
+	cidr_text(&cidr, text);
+}
+
+/* What the shards together have seen of it lately. */
+static void describe_traffic(const struct gathering *all, size_t index, struct report_service *shown)
+{
+	const struct tally_window *window = &all->windows[index];
+	const struct tally_sketch *sketch = &all->sketches[index];
+	const struct tally_top *heaviest = tally_heaviest(sketch);
+	const struct tally_top *commonest = tally_commonest(sketch);
+
+	shown->syn_per_s = window->last_second;
+	shown->distinct_sources = tally_distinct(sketch);
+	shown->completion_percent = percent((uint64_t)window->completed + window->cookies_returned,
+					    (uint64_t)window->begun + window->cookies_sent);
+	shown->top_source_percent = percent(tally_certain(heaviest), sketch->syns);
+	shown->signature_percent = percent(tally_certain(commonest), sketch->syns);
+	_Static_assert(sizeof(shown->signature) >= TALLY_SIGNATURE_BYTES, "a signature fits");
+	if (heaviest)
+		source_text(&heaviest->net, &all->prefixes, shown->top_source);
+	if (commonest)
+		tally_signature_text(&commonest->signature, shown->signature);
+}
+
+static void describe_source(const struct gathering *all, const struct source *source, uint64_t now_ns,
+			    struct report_source *shown)
+{
 	*shown = (struct report_source){
+		.proven = policy_proven(&all->policy, source, now_ns),
+		.wary = policy_wary(&all->policy, source, all->policy.half_open_limit, now_ns),
 		.half_open = source->half_open,
 		.syns = source->syns,
 		.challenged = source->challenged,
 		.completed = source->completed,
-		.idle_s = (uint32_t)(now_ns / NSEC_PER_SEC) - source->last_s,
+		.idle_s = source_age_s(source->last_s, now_ns),
 	};
-	inet_ntop(v4 ? AF_INET : AF_INET6, addr_wire(&source->net), address, sizeof(address));
-	snprintf(shown->address, sizeof(shown->address), v4 ? "%s" : "%s/64", address);
+	source_text(&source->net, &all->prefixes, shown->address);
 }
 
 /* The kernel's own count of what did not fit into our queues (net/netfilter/nfnetlink_queue.c, seq_show): number,
@@ -129,10 +165,36 @@ static uint64_t read_queue_drops(unsigned first, unsigned count)
 	return dropped;
 }
 
-void supervisor_answer(struct supervisor *supervisor, const char *request, FILE *out)
+/* SYNs that the rules decide about are received, too. */
+static void count_by_rules(struct supervisor *supervisor, struct report *report)
+{
+	static const enum outcome outcomes[] = {OUTCOME_SYN_ALLOWED, OUTCOME_SYN_DENIED, OUTCOME_SYN_BANNED};
+	uint64_t counts[sizeof(outcomes) / sizeof(outcomes[0])];
+
+	if (ruleset_refusals(&supervisor->ruleset, counts) < 0)
+		return;
+	for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
+		report->counters[outcomes[i]] = counts[i];
+		report->counters[OUTCOME_SYN_RECEIVED] += counts[i];
+	}
+}
+
+static size_t count_bans(struct supervisor *supervisor)
+{
+	struct ruleset_ban *bans;
+	int count = supervisor->bans_used ? ruleset_bans(&supervisor->ruleset, &bans) : -1;
+
+	if (count < 0)
+		return 0;
+	free(bans);
+	return (size_t)count;
+}
+
+void supervisor_report(struct supervisor *supervisor, const struct command *command, FILE *out)
 {
 	const struct registry *registry = &supervisor->registry;
 	struct gathering *all = calloc(1, sizeof(*all));
+	bool challenged = command->by == COMMAND_BY_CHALLENGED;
 	uint64_t now_ns = worker_now_ns();
 	struct report *report;
 
@@ -150,6 +212,9 @@ void supervisor_answer(struct supervisor *supervisor, const char *request, FILE 
 	report->source_capacity = supervisor->config.tables.sources;
 	report->services = all->services;
 	report->sources = all->sources;
+	report->sources_by = challenged ? "challenged" : "half-open";
+	all->top_most = command->verb == VERB_SOURCES ? command->top : 0;
+	all->top_order = challenged ? SOURCE_BY_CHALLENGED : SOURCE_BY_HALF_OPEN;
 	for (unsigned i = 0; i < registry->service_count; i++) {
 		if (!registry->services[i].in_use)
 			continue;
@@ -160,12 +225,23 @@ void supervisor_answer(struct supervisor *supervisor, const char *request, FILE 
 	for (unsigned i = 0; i < supervisor->shards; i++)
 		worker_call(&supervisor->workers[i], job_gather, all);
 	for (size_t i = 0; i < report->service_count; i++)
-		all->services[i].distinct_sources = tally_distinct(&all->sketches[i]);
+		describe_traffic(all, i, &all->services[i]);
 	for (unsigned i = 0; i < all->top_count; i++)
-		describe_source(&all->top[i], now_ns, &all->sources[i]);
+		describe_source(all, &all->top[i], now_ns, &all->sources[i]);
+	count_by_rules(supervisor, report);
+	report->bans = count_bans(supervisor);
 	report->source_count = all->top_count;
 	report->counters[OUTCOME_QUEUE_DROPPED] =
 		read_queue_drops(supervisor->config.queues.first, supervisor->shards * 2);
-	report_answer(report, request, out);
+	switch (command->verb) {
+	case VERB_STATUS:
+		report_status(report, command->json, out);
+		break;
+	case VERB_SERVICES:
+		report_services(report, command->json, out);
+		break;
+	default:
+		report_sources(report, command->json, out);
+	}
 	free(all);
 }

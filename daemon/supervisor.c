@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "supervisor.h"
+#include "supervisor_parts.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -11,14 +10,13 @@
 #include <unistd.h>
 
 #include "edge/marks.h"
+#include "edge/signing.h"
 #include "log.h"
 
 #define NSEC_PER_SEC 1000000000ULL
-#define LISTENERS_EVERY_NS NSEC_PER_SEC
 #define EPOCH_NS (COOKIE_EPOCH_S * NSEC_PER_SEC)
 #define TICK_BUSY_MS 100
 #define TICK_IDLE_MS 1000
-#define FLOWS_KNOWN_MAX 100000
 /* Cookies that are on their way when we stop are honoured this long. */
 #define STOP_GRACE_MS 1000
 
@@ -32,11 +30,6 @@ static unsigned shard_count(const struct config *config)
 
 /* ---- jobs: done in a shard's thread, between two of its batches ---- */
 
-static void job_set_map(struct worker *worker, void *argument)
-{
-	worker->guard.map = argument;
-}
-
 /* A network's clients are spread over the shards by their addresses. */
 static uint32_t replies_per_shard(const struct config *config)
 {
@@ -45,10 +38,26 @@ static uint32_t replies_per_shard(const struct config *config)
 	return (config->reflection.unanswered_per_s + shards - 1) / shards;
 }
 
+/* A source is looked at again when an attack would be thought over. */
+static struct policy policy_of(const struct config *config)
+{
+	return (struct policy){
+		.half_open_limit = config->sources.half_open_limit,
+		.span_s = config->backlog.hold_s ? config->backlog.hold_s : 1,
+		.proven_s = config->sources.proven_s,
+		.direct_half_open = config->sources.direct_half_open,
+		.rate_per_s = config->rate_limit.connections_per_s,
+		.rate_burst = config->rate_limit.burst,
+		.refusal = config->rate_limit.action == ACTION_RESET ? POLICY_RESET : POLICY_DROP,
+		.ban_s = config->rate_limit.ban_s,
+	};
+}
+
 static void job_set_limits(struct worker *worker, void *argument)
 {
 	const struct config *config = argument;
 
+	worker->guard.limits.policy = policy_of(config);
 	worker->guard.limits.handshake_timeout_s = config->backlog.handshake_timeout_s;
 	worker->guard.limits.observe = config->policy == POLICY_OBSERVE;
 	worker->guard.replies->per_s = replies_per_shard(config);
@@ -59,202 +68,17 @@ static void job_rotate(struct worker *worker, void *argument)
 	worker->guard.secret = *(const struct cookie_secret *)argument;
 }
 
-static void job_load(struct worker *worker, void *argument)
-{
-	struct supervisor *supervisor = argument;
-	uint64_t now_ns = worker_now_ns();
-
-	for (unsigned i = 0; i < supervisor->registry.service_count; i++)
-		if (supervisor->registry.services[i].posture == SERVICE_ARMED)
-			supervisor->unanswered[i] += tally_unanswered(
-				&worker->guard.tallies[i], supervisor->config.backlog.handshake_timeout_s, now_ns);
-}
-
-struct sketch_request {
-	unsigned service;
-	struct tally_sketch sketch;
-	uint32_t last_second, this_second; /* SYNs */
-};
-
-static void job_sketch(struct worker *worker, void *argument)
-{
-	struct sketch_request *request = argument;
-	struct tally *tally = &worker->guard.tallies[request->service];
-
-	tally_sketch_merge(&request->sketch, &tally->sketch);
-	request->last_second += tally_rate_pps(tally, worker_now_ns());
-	request->this_second += tally_this_second(tally, worker_now_ns());
-}
-
-static void call_all(struct supervisor *supervisor, worker_job *job, void *argument)
+void supervisor_call_all(struct supervisor *supervisor, worker_job *job, void *argument)
 {
 	for (unsigned i = 0; i < supervisor->shards; i++)
 		worker_call(&supervisor->workers[i], job, argument);
 }
 
-/* ---- arming ---- */
-
-static void log_posture(struct supervisor *supervisor, unsigned index, bool armed, uint32_t load, uint64_t now_ns)
+void supervisor_apply_limits(struct supervisor *supervisor)
 {
-	const struct service *service = &supervisor->registry.services[index];
-	struct sketch_request seen = {.service = index};
-	const struct tally_top *top;
-	char endpoint[REGISTRY_ENDPOINT_BYTES];
-	char heaviest[INET6_ADDRSTRLEN] = "none";
-	bool observe = supervisor->config.policy == POLICY_OBSERVE;
-	unsigned long long lasted_s;
-	unsigned long long rate;
-
-	if (service->cookies == SERVICE_COOKIES_ALWAYS && armed) {
-		log_info("service %s (%s) is always answered for", service->name, registry_endpoint(service, endpoint));
-		return;
-	}
-	call_all(supervisor, job_sketch, &seen);
-	top = tally_heaviest(&seen.sketch);
-	if (top)
-		inet_ntop(addr_is_v4(&top->net) ? AF_INET : AF_INET6, addr_wire(&top->net), heaviest, sizeof(heaviest));
-	/* A flood is noticed within its first second; over its whole length the mean says more. */
-	lasted_s = armed ? 0 : (now_ns - service->since_ns) / NSEC_PER_SEC;
-	rate = seen.last_second > seen.this_second ? seen.last_second : seen.this_second;
-	if (lasted_s)
-		rate = seen.sketch.syns / lasted_s;
-	log_info(
-		"service %s (%s) %s%s: rate=%llu/s half_open=%u threshold=%u sources=%u top=%s (at least %u of %llu SYNs) "
-		"lasted=%llus",
-		service->name, registry_endpoint(service, endpoint), armed ? "armed" : "disarmed",
-		observe ? " (observe: nothing is sent or dropped)" : "", rate, load,
-		armed ? service->arm_at : service->disarm_at, tally_distinct(&seen.sketch), heaviest,
-		top ? top->syns - top->over : 0, (unsigned long long)seen.sketch.syns, lasted_s);
-}
-
-static bool cookies_wanted(const struct supervisor *supervisor)
-{
-	return supervisor->config.policy == POLICY_ENFORCE || supervisor->honour_until_ns;
-}
-
-/* Connections that conntrack may not know, because they are older than it or were idle for too long: the rules must not
- * question them. One that speaks up before this is done loses a packet, which TCP repeats. */
-static void know_flows(struct supervisor *supervisor)
-{
-	static uint16_t ports[SERVICES_MAX];
-	struct flow *flows;
-	int count;
-	int error;
-
-	for (unsigned i = 0; i < supervisor->registry.binding_count; i++)
-		ports[i] = supervisor->registry.bindings[i].port;
-	count = listeners_flows(ports, supervisor->registry.binding_count, FLOWS_KNOWN_MAX, &flows);
-	error = count < 0 ? count : ruleset_know_flows(&supervisor->ruleset, flows, (size_t)count);
-	if (error)
-		log_warn("connections from before the start are not known: %s", strerror(-error));
-	if (count >= 0)
-		free(flows);
-}
-
-/* The rules for what is bound and armed right now. With observe nothing is armed in the kernel, once the cookies that
- * were sent before are out of date. */
-static int apply_rules(struct supervisor *supervisor, const enum service_posture *postures)
-{
-	static struct service_binding armed[SERVICES_MAX];
-	const struct registry *registry = &supervisor->registry;
-	unsigned armed_count = 0;
-	int error;
-
-	for (unsigned i = 0; i < registry->binding_count && cookies_wanted(supervisor); i++)
-		if (postures[registry->bindings[i].service] != SERVICE_WATCHING)
-			armed[armed_count++] = registry->bindings[i];
-	if (armed_count && !supervisor->ruleset.armed_before) { /* conntrack begins now, and knows nobody */
-		know_flows(supervisor);
-		ruleset_keep(&supervisor->ruleset);
-	}
-	error = ruleset_apply(&supervisor->ruleset, registry->bindings, registry->binding_count, armed, armed_count);
-	if (error)
-		log_error("nftables: rules not changed: %s", strerror(-error));
-	return error;
-}
-
-static void current_postures(const struct supervisor *supervisor, enum service_posture *postures)
-{
-	for (unsigned i = 0; i < supervisor->registry.service_count; i++)
-		postures[i] = supervisor->registry.services[i].posture;
-}
-
-/* Rules that lead third ACKs to us come before the first cookie is sent, and go after the last was honoured. */
-static void update_postures(struct supervisor *supervisor, bool rules_stale, uint64_t now_ns)
-{
-	static enum service_posture next[SERVICES_MAX];
-	struct registry *registry = &supervisor->registry;
-	struct service_timing timing = {
-		.hold_ns = supervisor->config.backlog.hold_s * NSEC_PER_SEC,
-		.drain_ns = supervisor->config.backlog.handshake_timeout_s * NSEC_PER_SEC,
-	};
-	bool observe = supervisor->config.policy == POLICY_OBSERVE;
-	bool armed = false;
-	bool arms = false;
-
-	for (unsigned i = 0; i < registry->service_count; i++)
-		armed |= registry->services[i].posture == SERVICE_ARMED;
-	memset(supervisor->unanswered, 0, registry->service_count * sizeof(supervisor->unanswered[0]));
-	if (armed)
-		call_all(supervisor, job_load, supervisor);
-
-	for (unsigned i = 0; i < registry->service_count; i++) {
-		struct service *service = &registry->services[i];
-		bool cookies = service->posture == SERVICE_ARMED && !observe;
-		uint32_t load = cookies ? supervisor->unanswered[i] : service->half_open;
-
-		bool off = !service->in_use || (service->cookies == SERVICE_COOKIES_ALWAYS && !service->listening);
-
-		next[i] = off ? SERVICE_WATCHING : service_next(service, &timing, load, now_ns);
-		if (next[i] == SERVICE_ARMED && service->posture != SERVICE_ARMED)
-			log_posture(supervisor, i, true, load, now_ns);
-		else if (next[i] != SERVICE_ARMED && service->posture == SERVICE_ARMED)
-			log_posture(supervisor, i, false, load, now_ns);
-		arms |= next[i] == SERVICE_ARMED && service->posture == SERVICE_WATCHING;
-		rules_stale |= (next[i] == SERVICE_WATCHING) != (service->posture == SERVICE_WATCHING);
-	}
-	if (rules_stale && apply_rules(supervisor, next) < 0)
-		return; /* open: without the rules no cookie is sent; the next tick tries again */
-	for (unsigned i = 0; i < registry->service_count; i++)
-		if (next[i] != registry->services[i].posture)
-			service_enter(&registry->services[i], next[i], now_ns);
-	for (unsigned i = 0; arms && i < supervisor->shards; i++)
-		worker_wake(&supervisor->workers[i]);
-	if (arms && !observe)
-		know_flows(supervisor);
-}
-
-/* ---- services ---- */
-
-static bool read_listeners(struct supervisor *supervisor, uint64_t now_ns)
-{
-	struct service_map *old = supervisor->map;
-	struct service_map *map;
-	struct listener *listeners;
-	int count = listeners_read(&listeners);
-	unsigned left_out = supervisor->registry.left_out;
-	bool changed;
-
-	supervisor->listeners_due_ns = now_ns + LISTENERS_EVERY_NS;
-	if (count < 0) {
-		log_warn("sock_diag: listeners not read: %s", strerror(-count));
-		return false;
-	}
-	changed = registry_update(&supervisor->registry, &supervisor->config, listeners, (size_t)count, now_ns);
-	free(listeners);
-	if (supervisor->registry.left_out && !left_out)
-		log_warn("more than %u services: %u are not protected", SERVICES_MAX, supervisor->registry.left_out);
-	if (!changed && old)
-		return false;
-	map = service_map_new(supervisor->registry.bindings, supervisor->registry.binding_count);
-	if (!map) {
-		log_error("out of memory: services stay as they are");
-		return false;
-	}
-	supervisor->map = map;
-	call_all(supervisor, job_set_map, map);
-	service_map_free(old);
-	return true;
+	if (supervisor->limits_stale)
+		supervisor_call_all(supervisor, job_set_limits, &supervisor->config);
+	supervisor->limits_stale = false;
 }
 
 static void rotate_secret(struct supervisor *supervisor, uint64_t now_ns)
@@ -267,7 +91,7 @@ static void rotate_secret(struct supervisor *supervisor, uint64_t now_ns)
 		return;
 	}
 	cookie_rotate(&supervisor->secret, &fresh);
-	call_all(supervisor, job_rotate, &supervisor->secret);
+	supervisor_call_all(supervisor, job_rotate, &supervisor->secret);
 	explicit_bzero(&fresh, sizeof(fresh));
 }
 
@@ -286,7 +110,7 @@ static void say_what_is_wrong(struct supervisor *supervisor)
 
 	if (supervisor->said_unsent && supervisor->said_untracked)
 		return;
-	call_all(supervisor, job_count, sums);
+	supervisor_call_all(supervisor, job_count, sums);
 	if (sums[OUTCOME_SYNACK_UNSENT] && !supervisor->said_unsent) {
 		supervisor->said_unsent = true;
 		log_warn(
@@ -312,61 +136,117 @@ int supervisor_tick(struct supervisor *supervisor)
 	bool busy = false;
 	uint64_t raised;
 
-	if (read(supervisor->alarm_fd, &raised, sizeof(raised)) == sizeof(raised))
+	if (read(supervisor->alarm_fd, &raised, sizeof(raised)) == sizeof(raised)) {
 		busy = true;
+		supervisor_ban_sources(supervisor);
+	}
+	supervisor_say_bans(supervisor, now_ns);
 	if (ruleset_keeper_lost(&supervisor->ruleset) && supervisor->ruleset.armed_before)
 		ruleset_keep(&supervisor->ruleset);
 	say_what_is_wrong(supervisor);
 	if (now_ns >= supervisor->epoch_due_ns)
 		rotate_secret(supervisor, now_ns);
-	if (now_ns >= supervisor->listeners_due_ns)
-		rules_stale = read_listeners(supervisor, now_ns);
+	if (now_ns >= supervisor->listeners_due_ns || postures_press(supervisor))
+		rules_stale = supervisor_read_listeners(supervisor, now_ns);
+	if (now_ns >= supervisor->half_open_due_ns)
+		supervisor_read_half_open(supervisor);
 	if (supervisor->honour_until_ns && now_ns >= supervisor->honour_until_ns) {
 		supervisor->honour_until_ns = 0;
 		rules_stale = true;
 	}
-	update_postures(supervisor, rules_stale, now_ns);
+	supervisor->rules_stale |= rules_stale;
+	if (now_ns >= supervisor->rules_due_ns)
+		postures_update(supervisor, false, now_ns);
 	for (unsigned i = 0; busy && i < supervisor->shards; i++)
-		worker_wake(&supervisor->workers[i]);
+		worker_go_on(&supervisor->workers[i]);
 	for (unsigned i = 0; i < supervisor->registry.service_count; i++)
 		busy |= supervisor->registry.services[i].posture != SERVICE_WATCHING ||
-			supervisor->registry.services[i].half_open;
+			supervisor->registry.services[i].half_open || supervisor->incidents[i].character;
 	return busy ? TICK_BUSY_MS : TICK_IDLE_MS;
 }
 
-void supervisor_reload(struct supervisor *supervisor, const struct config *config)
+/* What a running daemon cannot change stays as it was. */
+static void keep_for_restart(const struct config *old, struct config *config)
 {
-	static enum service_posture postures[SERVICES_MAX];
-	struct config old = supervisor->config;
-	enum config_policy old_policy = old.policy;
-	uint64_t now_ns = worker_now_ns();
+	bool changed = memcmp(&old->tables, &config->tables, sizeof(old->tables)) != 0 ||
+		       memcmp(&old->queues, &config->queues, sizeof(old->queues)) != 0 ||
+		       old->sources.prefix_v4 != config->sources.prefix_v4 ||
+		       old->sources.prefix_v6 != config->sources.prefix_v6 ||
+		       old->control_access != config->control_access ||
+		       old->has_control_group != config->has_control_group || old->control_gid != config->control_gid ||
+		       strcmp(old->control_socket, config->control_socket) != 0;
 
-	if (memcmp(&old.tables, &config->tables, sizeof(old.tables)) != 0 ||
-	    memcmp(&old.queues, &config->queues, sizeof(old.queues)) != 0 ||
-	    strcmp(old.control_socket, config->control_socket) != 0)
-		log_warn("tables, queues and control.socket change at a restart only");
-	supervisor->config = *config;
-	supervisor->config.queues = old.queues;
-	supervisor->config.tables = old.tables;
-	memcpy(supervisor->config.control_socket, old.control_socket, sizeof(old.control_socket));
+	if (changed)
+		log_warn("tables, queues, sources.prefix_* and control change at a restart only");
+	config->tables = old->tables;
+	config->queues = old->queues;
+	config->sources.prefix_v4 = old->sources.prefix_v4;
+	config->sources.prefix_v6 = old->sources.prefix_v6;
+	config->control_access = old->control_access;
+	config->has_control_group = old->has_control_group;
+	config->control_gid = old->control_gid;
+	memcpy(config->control_group, old->control_group, sizeof(old->control_group));
+	memcpy(config->control_socket, old->control_socket, sizeof(old->control_socket));
+}
+
+/* Both or neither. */
+static int configure_lists(struct supervisor *supervisor, const struct config *config)
+{
+	static struct cidr_list allow;
+
+	allow = supervisor->allow;
+	if (!cidr_list_configure(&allow, config->allow, config->allow_count) ||
+	    !cidr_list_configure(&supervisor->deny, config->deny, config->deny_count))
+		return -1;
+	supervisor->allow = allow;
+	return 0;
+}
+
+int supervisor_reload(struct supervisor *supervisor, char *error, size_t error_bytes)
+{
+	struct config old = supervisor->config;
+	struct config config;
+	uint64_t now_ns = worker_now_ns();
+	char what[384];
+	int refused;
+
+	if (config_load_from(&config, &supervisor->config_file, what, sizeof(what)) < 0) {
+		snprintf(error, error_bytes, "%s: the old configuration stays in force", what);
+		return -1;
+	}
+	if (configure_lists(supervisor, &config) < 0) {
+		snprintf(error, error_bytes,
+			 "allow or deny: more than %d networks, with those added at run time: the old configuration "
+			 "stays in force",
+			 CIDR_LIST_MAX);
+		config_free(&config);
+		return -1;
+	}
+	keep_for_restart(&old, &config);
+	supervisor->config = config;
+	if (old.policy == POLICY_ENFORCE && config.policy == POLICY_OBSERVE)
+		supervisor->honour_until_ns = now_ns + config.backlog.handshake_timeout_s * NSEC_PER_SEC;
 	config_free(&old);
 
-	if (old_policy == POLICY_ENFORCE && config->policy == POLICY_OBSERVE)
-		supervisor->honour_until_ns = now_ns + config->backlog.handshake_timeout_s * NSEC_PER_SEC;
-
 	/* Rules that lead third ACKs to us come before the first cookie: so rules first, then the shards' limits. */
-	read_listeners(supervisor, now_ns);
-	current_postures(supervisor, postures);
-	apply_rules(supervisor, postures);
-	call_all(supervisor, job_set_limits, &supervisor->config);
-	update_postures(supervisor, false, now_ns);
+	supervisor_read_listeners(supervisor, now_ns);
+	supervisor->limits_stale = true;
+	refused = postures_update(supervisor, true, now_ns);
+	if (refused) {
+		snprintf(error, error_bytes,
+			 "in force as soon as the kernel takes the rules: %s; tried again every second",
+			 strerror(-refused));
+		return -1;
+	}
 	log_info("configuration reloaded: %u bindings", supervisor->registry.binding_count);
+	return 0;
 }
 
 /* ---- life ---- */
 
 static int open_workers(struct supervisor *supervisor)
 {
+	struct signing signing = signing_probe();
 	const struct config *config = &supervisor->config;
 	struct guard_limits limits = {
 		.handshake_timeout_s = config->backlog.handshake_timeout_s,
@@ -376,6 +256,10 @@ static int open_workers(struct supervisor *supervisor)
 		.handovers_max = config->tables.handovers / supervisor->shards + 1,
 		.replies_per_s = replies_per_shard(config),
 		.held_max = WORKER_FLOW_QUEUE_LENGTH / 4,
+		.prefixes = {(uint8_t)config->sources.prefix_v4, (uint8_t)config->sources.prefix_v6},
+		.policy = policy_of(config),
+		.kernel_checks_md5 = signing.md5,
+		.kernel_checks_ao = signing.ao,
 	};
 	char error[256];
 
@@ -436,19 +320,23 @@ static void free_workers(struct supervisor *supervisor)
 static int open_rules(struct supervisor *supervisor)
 {
 	static enum service_posture watching[SERVICES_MAX];
-	struct ruleset_queues queues = {
-		.syn_first = (uint16_t)supervisor->config.queues.first,
-		.flow_first = (uint16_t)(supervisor->config.queues.first + supervisor->shards),
+	const struct config *config = &supervisor->config;
+	struct ruleset_setup setup = {
+		.syn_first = (uint16_t)config->queues.first,
+		.flow_first = (uint16_t)(config->queues.first + supervisor->shards),
 		.shards = (uint16_t)supervisor->shards,
+		.ban_v4_bits = (uint8_t)config->sources.prefix_v4,
+		.ban_v6_bits = (uint8_t)config->sources.prefix_v6,
+		.bans_max = config->tables.bans,
 	};
 	char error[256];
 	int failed;
 
-	if (ruleset_open(&supervisor->ruleset, &queues, error, sizeof(error)) < 0) {
+	if (ruleset_open(&supervisor->ruleset, &setup, error, sizeof(error)) < 0) {
 		log_error("%s", error);
 		return -1;
 	}
-	failed = apply_rules(supervisor, watching);
+	failed = supervisor_apply_rules(supervisor, watching);
 	if (failed == -EPERM || failed == -EEXIST)
 		log_error("table inet %s is there already: another synmoatd runs in this network namespace",
 			  RULESET_TABLE);
@@ -458,12 +346,14 @@ static int open_rules(struct supervisor *supervisor)
 	return -1;
 }
 
-int supervisor_open(struct supervisor *supervisor, const struct config *config)
+int supervisor_open(struct supervisor *supervisor, const struct config_file *file, const struct config *config)
 {
 	uint64_t now_ns = worker_now_ns();
 	int failed;
 
 	supervisor->config = *config;
+	supervisor->config_file = *file;
+	configure_lists(supervisor, config); /* fits: the file alone was checked */
 	supervisor->started_ns = now_ns;
 	supervisor->epoch_due_ns = now_ns + EPOCH_NS;
 	supervisor->shards = 0;
@@ -476,7 +366,7 @@ int supervisor_open(struct supervisor *supervisor, const struct config *config)
 		free_workers(supervisor);
 		return -1;
 	}
-	read_listeners(supervisor, now_ns); /* no shard yet: they get the map below */
+	supervisor_read_listeners(supervisor, now_ns); /* no shard yet: they get the map below */
 	supervisor->workers = calloc(shard_count(config), sizeof(*supervisor->workers));
 	supervisor->shards = supervisor->workers ? shard_count(config) : 0;
 	for (unsigned i = 0; i < supervisor->shards; i++)
@@ -505,12 +395,16 @@ static void let_cookies_return(struct supervisor *supervisor)
 {
 	struct ruleset *ruleset = &supervisor->ruleset;
 	const struct registry *registry = &supervisor->registry;
+	struct ruleset_wanted cookies_only = {
+		.armed = registry->bindings,
+		.armed_count = registry->binding_count,
+		.allow = &supervisor->allow,
+	};
 	bool armed = false;
 
 	for (unsigned i = 0; i < registry->service_count; i++)
 		armed |= registry->services[i].posture != SERVICE_WATCHING;
-	if (armed && supervisor->config.policy == POLICY_ENFORCE &&
-	    ruleset_apply(ruleset, NULL, 0, registry->bindings, registry->binding_count) == 0)
+	if (armed && supervisor->config.policy == POLICY_ENFORCE && ruleset_apply(ruleset, &cookies_only) == 0)
 		poll(NULL, 0, STOP_GRACE_MS);
 }
 

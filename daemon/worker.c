@@ -46,11 +46,20 @@ static void send_segment(struct worker *worker, const struct decision *decision)
 	count(worker, OUTCOME_SYNACK_UNSENT, unsent);
 }
 
+static bool raise_alarm(const struct worker *worker)
+{
+	uint64_t one = 1;
+
+	return write(worker->setup.alarm_fd, &one, sizeof(one)) == sizeof(one);
+}
+
 /* What a decision says beyond the packet in hand. */
 static void act_on_rest(struct worker *worker, const struct decision *decision)
 {
 	struct splice *splice = decision->splice;
 
+	if (decision->ban)
+		raise_alarm(worker);
 	if (decision->drop_held) {
 		for (unsigned i = 0; i < splice->held_count; i++)
 			queue_drop(worker->flow_queue, splice->held[i]);
@@ -231,7 +240,6 @@ static void handle_syn(struct worker *worker, const struct queued *packet, uint6
 {
 	struct decision decision;
 	struct segment segment;
-	uint64_t one = 1;
 
 	if (packet_parse(packet->data, packet->bytes, &segment) != PACKET_TCP) {
 		handle_odd_syn(worker, packet);
@@ -239,8 +247,7 @@ static void handle_syn(struct worker *worker, const struct queued *packet, uint6
 	}
 	guard_syn(&worker->guard, &segment, packet->interface, now_ns, &decision);
 	act_on_syn(worker, packet, &decision);
-	if (decision.trip >= 0 && worker->guard.services[decision.trip].posture != SERVICE_ARMED &&
-	    write(worker->setup.alarm_fd, &one, sizeof(one)) == sizeof(one))
+	if (decision.trip >= 0 && raise_alarm(worker))
 		worker->arming_until_ns = now_ns + ARMING_PATIENCE_NS;
 }
 
@@ -302,7 +309,8 @@ static void run_job(struct worker *worker)
 	worker_job *job = atomic_load_explicit(&worker->job, memory_order_acquire);
 	uint64_t raised;
 
-	if (read(worker->wake_fd, &raised, sizeof(raised)) == sizeof(raised))
+	(void)!read(worker->wake_fd, &raised, sizeof(raised));
+	if (atomic_exchange_explicit(&worker->go_on, false, memory_order_acquire))
 		worker->arming_until_ns = 0;
 	if (!job)
 		return;
@@ -395,7 +403,7 @@ int worker_start(struct worker *worker)
 	return pthread_create(&worker->thread, NULL, worker_run, worker);
 }
 
-void worker_wake(struct worker *worker)
+static void wake(struct worker *worker)
 {
 	uint64_t one = 1;
 
@@ -403,11 +411,17 @@ void worker_wake(struct worker *worker)
 		return; /* it has been raised before: that wakes, too */
 }
 
+void worker_go_on(struct worker *worker)
+{
+	atomic_store_explicit(&worker->go_on, true, memory_order_release);
+	wake(worker);
+}
+
 void worker_call(struct worker *worker, worker_job *job, void *argument)
 {
 	worker->job_argument = argument;
 	atomic_store_explicit(&worker->job, job, memory_order_release);
-	worker_wake(worker);
+	wake(worker);
 	while (sem_wait(&worker->job_done) < 0)
 		;
 }
@@ -444,7 +458,7 @@ static void drain(struct worker *worker)
 void worker_stop(struct worker *worker)
 {
 	atomic_store_explicit(&worker->stop, true, memory_order_release);
-	worker_wake(worker);
+	wake(worker);
 	pthread_join(worker->thread, NULL);
 	drain(worker);
 }

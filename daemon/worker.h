@@ -24,7 +24,7 @@ typedef void worker_job(struct worker *worker, void *argument);
 struct worker_setup {
 	unsigned shard;
 	uint16_t syn_queue, flow_queue;
-	int alarm_fd; /* eventfd: raised when a service has reached its arm threshold */
+	int alarm_fd; /* eventfd: raised when a service has to change its posture, or a source is to be banned */
 };
 
 struct worker {
@@ -41,6 +41,7 @@ struct worker {
 	pthread_t thread;
 	int wake_fd;
 	_Atomic bool stop;
+	_Atomic bool go_on; /* what a trip asked for is done, or is not to be */
 	worker_job *_Atomic job;
 	void *job_argument;
 	sem_t job_done;
@@ -55,11 +56,11 @@ int worker_open(struct worker *worker, const struct worker_setup *setup, char *e
 /* Starts the thread. 0 or an errno value. */
 int worker_start(struct worker *worker);
 
-/* Runs `job` in the worker's thread and returns when it is done. Also lets SYNs that waited for arming go on. */
+/* Runs `job` in the worker's thread and returns when it is done. */
 void worker_call(struct worker *worker, worker_job *job, void *argument);
 
 /* Lets SYNs that waited for arming go on. */
-void worker_wake(struct worker *worker);
+void worker_go_on(struct worker *worker);
 
 /* Once no rule leads to the queues any more: gives every packet still in them its verdict, and ends the thread. */
 void worker_stop(struct worker *worker);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "synmoat/cap.h"
 
+#include <stddef.h>
+
 #define NSEC_PER_MSEC 1000000ULL
 #define TOKEN 1000U
 
@@ -16,13 +18,13 @@ void cap_init(struct cap *cap, uint32_t per_s, const struct siphash_key *key, ui
 		cap->buckets[i] = (struct cap_bucket){per_s * TOKEN, (uint32_t)(now_ns / NSEC_PER_MSEC)};
 }
 
-static struct cap_bucket *bucket_of(struct cap *cap, const struct addr *addr)
+static size_t index_of(const struct cap *cap, const struct addr *addr)
 {
 	struct addr net = addr_masked(addr, addr_is_v4(addr) ? PREFIX_V4_BITS : PREFIX_V6_BITS);
 	uint64_t words[2];
 
 	memcpy(words, &net, sizeof(words));
-	return &cap->buckets[siphash(&cap->key, words, 2) % CAP_BUCKETS];
+	return siphash(&cap->key, words, 2) % CAP_BUCKETS;
 }
 
 /* A thousandth of a token for each token per second and millisecond; what is more than a second's worth is lost. */
@@ -41,7 +43,7 @@ bool cap_take(struct cap *cap, const struct addr *addr, uint64_t now_ns)
 
 	if (!cap->per_s)
 		return true;
-	bucket = bucket_of(cap, addr);
+	bucket = &cap->buckets[index_of(cap, addr)];
 	refill(cap, bucket, now_ns);
 	if (bucket->tokens < TOKEN)
 		return false;
@@ -49,9 +51,17 @@ bool cap_take(struct cap *cap, const struct addr *addr, uint64_t now_ns)
 	return true;
 }
 
+bool cap_has(const struct cap *cap, const struct addr *addr, uint64_t now_ns)
+{
+	struct cap_bucket bucket = cap->buckets[index_of(cap, addr)];
+
+	refill(cap, &bucket, now_ns);
+	return !cap->per_s || bucket.tokens >= TOKEN;
+}
+
 void cap_return(struct cap *cap, const struct addr *addr)
 {
-	struct cap_bucket *bucket = bucket_of(cap, addr);
+	struct cap_bucket *bucket = &cap->buckets[index_of(cap, addr)];
 
 	if (bucket->tokens + TOKEN <= cap->per_s * TOKEN)
 		bucket->tokens += TOKEN;

@@ -9,7 +9,6 @@
 
 #define LEARN_AGAIN_NS NSEC_PER_SEC       /* what is known is read again this often */
 #define LEARN_NEW_NS (20 * NSEC_PER_MSEC) /* what is not known yet, this often */
-#define SKETCH_NS (10 * NSEC_PER_SEC)     /* the span that an arm message looks back on */
 #define EXPIRE_BATCH 1024
 #define COOKIES_FAIL_NS (5 * NSEC_PER_SEC) /* before the next try, when they could not be sent */
 
@@ -29,7 +28,7 @@ int guard_init(struct guard *guard, const struct guard_limits *limits, struct se
 		.key = *key,
 		.services = services,
 		.halfopen = halfopen_new(limits->half_open_max, key),
-		.sources = source_new(limits->sources_max, key),
+		.sources = source_new(limits->sources_max, &limits->prefixes, key),
 		.splices = splice_new(limits->handovers_max, key),
 		.replies = calloc(1, sizeof(struct cap)),
 		.tallies = calloc(SERVICES_MAX, sizeof(struct tally)),
@@ -56,15 +55,24 @@ void guard_free(struct guard *guard)
 
 /* ---- half-open entries ---- */
 
-void guard_half_open_ended(struct guard *guard, const struct halfopen_entry *ended, enum outcome outcome)
+void guard_half_open_ended(struct guard *guard, const struct halfopen_entry *ended, enum outcome outcome,
+			   uint64_t now_ns)
 {
 	struct source *source = source_find(guard->sources, &ended->flow.client);
 
 	atomic_fetch_sub_explicit(&guard->services[ended->service].half_open, 1, memory_order_relaxed);
+	if (outcome != OUTCOME_HALF_OPEN_EXPIRED &&
+	    outcome != OUTCOME_HALF_OPEN_EVICTED) /* the kernel may have these still */
+		atomic_fetch_sub_explicit(&guard->services[ended->service].begun_since, 1, memory_order_relaxed);
 	if (source && source->half_open)
 		source->half_open--;
-	if (source && outcome == OUTCOME_HALF_OPEN_COMPLETED)
-		source->completed += source->completed < UINT32_MAX;
+	if (outcome == OUTCOME_HALF_OPEN_COMPLETED) {
+		tally_completed(&guard->tallies[ended->service], now_ns);
+		if (source)
+			source_completed(guard->sources, source, now_ns);
+		if (source && guard->limits.observe)
+			policy_answered(source);
+	}
 	guard_count(guard, outcome);
 }
 
@@ -77,28 +85,31 @@ static bool half_open_begun(struct guard *guard, const struct flow *flow, const 
 	if (added == HALFOPEN_KNOWN)
 		return false;
 	if (added == HALFOPEN_NEW_EVICTED)
-		guard_half_open_ended(guard, &ended, OUTCOME_HALF_OPEN_EVICTED);
+		guard_half_open_ended(guard, &ended, OUTCOME_HALF_OPEN_EVICTED, now_ns);
 	source->half_open++;
 	atomic_fetch_add_explicit(&guard->services[syn->service].half_open, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&guard->services[syn->service].begun_since, 1, memory_order_relaxed);
 	return true;
 }
 
 /* ---- SYN ---- */
 
-static struct source *syn_count(struct guard *guard, const struct segment *syn, unsigned index, uint8_t posture,
-				uint64_t now_ns)
+static struct source *syn_count(struct guard *guard, const struct segment *syn, unsigned index, uint64_t now_ns)
 {
-	struct tally *tally = &guard->tallies[index];
-	struct addr net = source_net(&syn->source);
-	uint64_t words[2];
+	struct tally_sight sight = {
+		.net = source_net(guard->sources, &syn->source),
+		.signature = tally_signature_of(syn),
+	};
 	struct source *source;
+	uint64_t words[2];
 	bool evicted;
 
-	memcpy(words, &net, sizeof(words));
-	if (posture == SERVICE_WATCHING && now_ns - tally->sketch.since_ns > SKETCH_NS)
-		tally_sketch_reset(&tally->sketch, now_ns);
-	tally_syn(tally, &net, siphash(&guard->key, words, 2), now_ns);
+	memcpy(words, &sight.net, sizeof(words));
+	sight.hash = siphash(&guard->key, words, 2);
+	tally_syn(&guard->tallies[index], &sight, now_ns);
 	source = source_touch(guard->sources, &syn->source, now_ns, &evicted);
+	if (!source->syns && !source->completed)
+		policy_source_begins(source, now_ns);
 	source->syns += source->syns < UINT32_MAX;
 	if (evicted)
 		guard_count(guard, OUTCOME_SOURCE_EVICTED);
@@ -118,21 +129,37 @@ static bool learn_from(struct guard *guard, unsigned index, bool v6, uint8_t off
 	return true;
 }
 
+/* Whether something has to change before the next SYN: the backlog fills, or this source alone has too much of it. */
+static bool has_to_change(struct guard *guard, struct service *service, struct source *source, uint64_t now_ns)
+{
+	uint8_t posture = atomic_load_explicit(&service->posture, memory_order_relaxed);
+	uint32_t half_open = atomic_load_explicit(&service->half_open, memory_order_relaxed);
+	const struct policy *policy = &guard->limits.policy;
+	uint32_t limit = policy_limit(policy, atomic_load_explicit(&service->arm_at, memory_order_relaxed));
+	bool wary = policy_passed(policy, source, limit, now_ns) &&
+		    !atomic_load_explicit(&service->exempt, memory_order_relaxed);
+
+	if (wary)
+		service_wary_until(service, now_ns + policy->span_s * NSEC_PER_SEC);
+	return (wary && posture == SERVICE_WATCHING) || (posture != SERVICE_ARMED && service_trips(service, half_open));
+}
+
 /* Lets the SYN pass and watches its handshake. */
 static void syn_accept(struct guard *guard, const struct segment *syn, unsigned index, struct source *source,
 		       enum outcome outcome, bool learn, uint64_t now_ns, struct decision *decision)
 {
-	struct service *service = &guard->services[index];
 	struct flow flow = flow_from_client(syn);
-	bool auto_armed = service->cookies == SERVICE_COOKIES_AUTO;
 	struct halfopen_syn noted = {(uint16_t)index, service_offered(&syn->options), syn->seq};
 
 	guard_decide(decision, ACT_PASS, learn ? TREAT_LEARN : TREAT_HALF_OPEN);
-	if (!half_open_begun(guard, &flow, &noted, source, now_ns))
-		outcome = OUTCOME_SYN_RETRANSMITTED;
+	if (!half_open_begun(guard, &flow, &noted, source, now_ns)) {
+		tally_retransmitted(&guard->tallies[index], now_ns);
+		guard_count(guard, OUTCOME_SYN_RETRANSMITTED);
+		return;
+	}
+	tally_begun(&guard->tallies[index], now_ns);
 	guard_count(guard, outcome);
-	if (auto_armed && atomic_load_explicit(&service->half_open, memory_order_relaxed) >=
-				  atomic_load_explicit(&service->arm_at, memory_order_relaxed))
+	if (has_to_change(guard, &guard->services[index], source, now_ns))
 		decision->trip = (int)index;
 }
 
@@ -180,6 +207,61 @@ void guard_cookies_fail(struct guard *guard, uint64_t now_ns)
 	guard->cookies_fail_until_ns = now_ns + COOKIES_FAIL_NS;
 }
 
+static enum outcome syn_outcome(const struct guard *guard, const struct service *service, const struct source *source,
+				bool begun, uint64_t now_ns)
+{
+	uint32_t arm_at = atomic_load_explicit(&service->arm_at, memory_order_relaxed);
+	struct policy_syn syn = {
+		.source = source,
+		.half_open_limit = policy_limit(&guard->limits.policy, arm_at),
+		.posture = atomic_load_explicit(&service->posture, memory_order_acquire),
+		.cookies_off = service->untracked || now_ns < guard->cookies_fail_until_ns ||
+			       atomic_load_explicit(&service->exempt, memory_order_relaxed),
+		.begun = begun,
+		.room = !atomic_load_explicit(&service->everybody, memory_order_relaxed) &&
+			service_held(service) < atomic_load_explicit(&service->crowd_at, memory_order_relaxed),
+	};
+
+	return policy_syn(&guard->limits.policy, &syn, now_ns);
+}
+
+enum outcome guard_explain(const struct guard *guard, const struct addr *client, unsigned index, uint64_t now_ns)
+{
+	const struct source *source = source_find(guard->sources, client);
+	enum outcome outcome = syn_outcome(guard, &guard->services[index], source, false, now_ns);
+	bool challenged = outcome == OUTCOME_SYN_CHALLENGED || outcome == OUTCOME_SYN_SOURCE_CHALLENGED;
+
+	if (challenged && !guard->limits.observe && !cap_has(guard->replies, client, now_ns))
+		return OUTCOME_SYN_CAPPED;
+	return outcome;
+}
+
+/* Challenged, unless the answer may not be sent. */
+static void syn_to_challenge(struct guard *guard, const struct segment *syn, unsigned index, struct source *source,
+			     enum outcome outcome, uint64_t now_ns, struct decision *decision)
+{
+	struct service *service = &guard->services[index];
+	const struct policy *policy = &guard->limits.policy;
+	uint32_t limit = policy_limit(policy, atomic_load_explicit(&service->arm_at, memory_order_relaxed));
+
+	if (outcome == OUTCOME_SYN_SOURCE_CHALLENGED)
+		service_wary_until(service, now_ns + policy->span_s * NSEC_PER_SEC);
+	if (!guard->limits.observe && !cap_take(guard->replies, &syn->source, now_ns)) {
+		guard_count(guard, OUTCOME_SYN_CAPPED);
+		guard_decide(decision, ACT_DROP, TREAT_PLAIN);
+		return;
+	}
+	source->challenged += source->challenged < UINT32_MAX;
+	policy_challenged(policy, source, limit, now_ns);
+	if (guard->limits.observe) {
+		syn_accept(guard, syn, index, source, outcome, false, now_ns, decision);
+		return;
+	}
+	syn_challenge(guard, syn, index, decision);
+	tally_cookie_sent(&guard->tallies[index], outcome == OUTCOME_SYN_CHALLENGED, now_ns);
+	guard_count(guard, outcome);
+}
+
 void guard_syn(struct guard *guard, const struct segment *syn, uint32_t interface, uint64_t now_ns,
 	       struct decision *decision)
 {
@@ -187,8 +269,11 @@ void guard_syn(struct guard *guard, const struct segment *syn, uint32_t interfac
 	uint8_t offered = service_offered(&syn->options);
 	bool v6 = !addr_is_v4(&syn->source);
 	struct flow flow = flow_from_client(syn);
+	bool begun = halfopen_find(guard->halfopen, &flow);
+	struct service *service;
 	struct source *source;
-	uint8_t posture;
+	enum outcome outcome;
+	bool learn;
 
 	guard_count(guard, OUTCOME_SYN_RECEIVED);
 	if (index < 0) {
@@ -196,36 +281,26 @@ void guard_syn(struct guard *guard, const struct segment *syn, uint32_t interfac
 		guard_decide(decision, ACT_PASS, TREAT_PLAIN);
 		return;
 	}
-	posture = atomic_load_explicit(&guard->services[index].posture, memory_order_acquire);
-	source = syn_count(guard, syn, (unsigned)index, posture, now_ns);
-
-	/* A handshake that the kernel has begun goes on with the kernel. A SYN signed with TCP-MD5 or TCP-AO is the
-	 * kernel's to judge: it drops those of strangers before they take room. */
-	if (posture != SERVICE_ARMED || guard->services[index].untracked || now_ns < guard->cookies_fail_until_ns ||
-	    syn->options.authenticated || halfopen_find(guard->halfopen, &flow)) {
-		bool learn = learn_from(guard, (unsigned)index, v6, offered, now_ns);
-		syn_accept(guard, syn, (unsigned)index, source, OUTCOME_SYN_ACCEPTED, learn, now_ns, decision);
+	if ((syn->options.md5 && guard->limits.kernel_checks_md5) ||
+	    (syn->options.ao && guard->limits.kernel_checks_ao)) {
+		guard_count(guard, OUTCOME_SYN_SIGNED);
+		guard_decide(decision, ACT_PASS, TREAT_PLAIN);
 		return;
 	}
-	if (offered & ~service_learned(&guard->services[index], v6).known &&
-	    learn_from(guard, (unsigned)index, v6, offered, now_ns)) {
+	service = &guard->services[index];
+	source = syn_count(guard, syn, (unsigned)index, now_ns);
+	outcome = syn_outcome(guard, service, source, begun, now_ns);
+	if (outcome == OUTCOME_SYN_ACCEPTED || outcome == OUTCOME_SYN_DIRECT) {
+		learn = learn_from(guard, (unsigned)index, v6, offered, now_ns);
+		syn_accept(guard, syn, (unsigned)index, source, outcome, learn, now_ns, decision);
+		return;
+	}
+	if (offered & ~service_learned(service, v6).known && learn_from(guard, (unsigned)index, v6, offered, now_ns)) {
 		syn_accept(guard, syn, (unsigned)index, source, OUTCOME_SYN_TO_LEARN, true, now_ns, decision);
 		return;
 	}
-	source->challenged += source->challenged < UINT32_MAX;
-	if (guard->limits.observe) {
-		syn_accept(guard, syn, (unsigned)index, source, OUTCOME_SYN_CHALLENGED, false, now_ns, decision);
-		return;
-	}
-	if (!cap_take(guard->replies, &syn->source, now_ns)) {
-		guard_count(guard, OUTCOME_SYN_CAPPED);
-		guard_decide(decision, ACT_DROP, TREAT_PLAIN);
-		return;
-	}
-	syn_challenge(guard, syn, (unsigned)index, decision);
+	syn_to_challenge(guard, syn, (unsigned)index, source, outcome, now_ns, decision);
 	decision->interface = interface;
-	tally_cookie_sent(&guard->tallies[index], now_ns);
-	guard_count(guard, OUTCOME_SYN_CHALLENGED);
 }
 
 /* ---- the end of the half-open state ---- */
@@ -245,7 +320,7 @@ static void untracked(struct guard *guard, const struct flow *flow, uint64_t now
 
 	guard_decide(decision, ACT_PASS, TREAT_PLAIN);
 	if (halfopen_end(guard->halfopen, flow, &ended)) {
-		guard_half_open_ended(guard, &ended, OUTCOME_HALF_OPEN_UNTRACKED);
+		guard_half_open_ended(guard, &ended, OUTCOME_HALF_OPEN_UNTRACKED, now_ns);
 	} else if (splice && splice->state == SPLICE_SYN_SENT) {
 		guard->services[splice->service].untracked = true; /* no more cookies for it */
 		guard_decide(decision, ACT_DROP, TREAT_PLAIN);
@@ -271,7 +346,7 @@ void guard_first_ack(struct guard *guard, const struct segment *ack, uint64_t no
 	}
 	halfopen_end(guard->halfopen, &flow, &ended);
 	guard_half_open_ended(guard, &ended,
-			      ack->flags & TCP_RST ? OUTCOME_HALF_OPEN_RESET : OUTCOME_HALF_OPEN_COMPLETED);
+			      ack->flags & TCP_RST ? OUTCOME_HALF_OPEN_RESET : OUTCOME_HALF_OPEN_COMPLETED, now_ns);
 }
 
 /* ---- time ---- */
@@ -284,7 +359,7 @@ static void expire_half_open(struct guard *guard, uint64_t now_ns)
 	for (unsigned i = 0; i < EXPIRE_BATCH && now_ns >= timeout_ns; i++) {
 		if (!halfopen_expire(guard->halfopen, now_ns - timeout_ns, &ended))
 			return;
-		guard_half_open_ended(guard, &ended, OUTCOME_HALF_OPEN_EXPIRED);
+		guard_half_open_ended(guard, &ended, OUTCOME_HALF_OPEN_EXPIRED, now_ns);
 	}
 }
 

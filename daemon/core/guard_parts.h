@@ -25,10 +25,12 @@ static inline void guard_decide(struct decision *decision, enum act act, enum tr
 	decision->drop_held = false;
 	decision->forget_flow = false;
 	decision->trip = -1;
+	decision->ban = false;
 }
 
 /* A half-open entry is gone: service and source hold one less. */
-void guard_half_open_ended(struct guard *guard, const struct halfopen_entry *ended, enum outcome outcome);
+void guard_half_open_ended(struct guard *guard, const struct halfopen_entry *ended, enum outcome outcome,
+			   uint64_t now_ns);
 
 /* Ends a handover with a RST to the client, and drops what is held of it. */
 void guard_reset_client(struct guard *guard, struct splice *splice, uint64_t now_ns, struct decision *decision);

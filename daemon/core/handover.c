@@ -86,19 +86,82 @@ static void ack_while_waiting(struct guard *guard, const struct segment *ack, st
 	}
 }
 
+/* Ends a connection that the server has not heard of. */
+static void refuse(const struct guard *guard, const struct segment *ack, uint32_t interface, struct decision *decision)
+{
+	guard_decide(decision, ACT_DROP, TREAT_PLAIN);
+	if (guard->limits.policy.refusal == POLICY_DROP)
+		return;
+	decision->send = SEND_TO_CLIENT;
+	decision->interface = interface;
+	decision->segment = (struct segment){
+		.source = ack->destination,
+		.destination = ack->source,
+		.source_port = ack->destination_port,
+		.destination_port = ack->source_port,
+		.seq = ack->ack,
+		.ack = ack->seq + ack->payload_bytes + (ack->flags & TCP_FIN ? 1 : 0),
+		.flags = TCP_RST | TCP_ACK,
+		.hops = HOPS_DEFAULT,
+		.options = {.wscale = -1, .timestamps = ack->options.timestamps, .tsecr = ack->options.tsval},
+	};
+}
+
+/* Once, until the supervisor has taken it away; when there is no room, the next one asks for it. */
+static void ban(struct guard *guard, const struct addr *net, struct decision *decision)
+{
+	for (unsigned i = 0; i < guard->ban_count; i++)
+		if (addr_equal(&guard->bans[i], net))
+			return;
+	if (guard->ban_count == GUARD_BANS_MAX)
+		return;
+	guard->bans[guard->ban_count++] = *net;
+	decision->ban = true;
+	guard_count(guard, OUTCOME_SOURCE_BANNED);
+}
+
+/* Whoever returns a cookie is who he says. */
+static struct source *proven_source(struct guard *guard, const struct segment *ack, uint64_t now_ns)
+{
+	bool evicted;
+	struct source *source = source_touch(guard->sources, &ack->source, now_ns, &evicted);
+
+	if (evicted)
+		guard_count(guard, OUTCOME_SOURCE_EVICTED);
+	if (!source->syns && !source->completed) /* forgotten since its SYN */
+		policy_source_begins(source, now_ns);
+	source_completed(guard->sources, source, now_ns);
+	return source;
+}
+
+/* And so it may be refused. */
+static void over_rate(struct guard *guard, const struct segment *ack, const struct source *source, uint32_t interface,
+		      struct decision *decision)
+{
+	guard_count(guard, OUTCOME_ACK_OVER_RATE);
+	refuse(guard, ack, interface, decision);
+	if (guard->limits.policy.ban_s)
+		ban(guard, &source->net, decision);
+}
+
 void guard_ack(struct guard *guard, const struct segment *ack, uint32_t interface, uint64_t now_ns,
 	       struct decision *decision)
 {
 	struct flow flow = flow_from_client(ack);
 	struct splice *splice = splice_find(guard->splices, &flow);
 	int index = service_map_find(guard->map, &ack->destination, ack->destination_port);
+	const struct policy *policy = &guard->limits.policy;
 	struct cookie_options options;
 	struct source *source;
+	bool wary;
 	bool valid = index >= 0 && cookie_check(&guard->secret, &flow, ack->seq - 1, ack->ack - 1, &options);
 	bool repeated = splice && splice->cookie == ack->ack - 1;
 
-	if (!splice && halfopen_find(guard->halfopen, &flow)) { /* of a SYN that passed before the arming */
-		guard_first_ack(guard, ack, now_ns, decision);
+	/* Of a SYN that passed to the kernel. Anybody can send such an ACK: conntrack looks at its number first, and then it
+	 * comes to guard_first_ack(). */
+	if (!splice && halfopen_find(guard->halfopen, &flow)) {
+		guard_count(guard, OUTCOME_PACKET_PASSED);
+		guard_decide(decision, ACT_PASS, TREAT_PLAIN);
 		return;
 	}
 	if (splice && splice->state == SPLICE_SYN_SENT && (repeated || !valid)) {
@@ -115,6 +178,15 @@ void guard_ack(struct guard *guard, const struct segment *ack, uint32_t interfac
 		guard_decide(decision, ACT_PASS, TREAT_UNPROVEN);
 		return;
 	}
+	source = proven_source(guard, ack, now_ns);
+	wary = policy_wary(
+		policy, source,
+		policy_limit(policy, atomic_load_explicit(&guard->services[index].arm_at, memory_order_relaxed)),
+		now_ns);
+	if (!policy_returned(policy, source, now_ns) && !guard->limits.observe) {
+		over_rate(guard, ack, source, interface, decision);
+		return;
+	}
 	splice = splice_begin(guard, &flow, splice, now_ns);
 	if (!splice) { /* the client's retransmission tries again */
 		guard_count(guard, OUTCOME_HANDOVER_TABLE_FULL);
@@ -125,11 +197,8 @@ void guard_ack(struct guard *guard, const struct segment *ack, uint32_t interfac
 	rewrite_to_syn(splice, decision);
 	decision->splice = splice;
 	decision->drop_held = splice->held_count > 0; /* of the connection that was given up */
-	tally_cookie_returned(&guard->tallies[index], now_ns);
+	tally_cookie_returned(&guard->tallies[index], !wary, now_ns);
 	cap_return(guard->replies, &flow.client);
-	source = source_find(guard->sources, &flow.client);
-	if (source)
-		source->completed += source->completed < UINT32_MAX;
 	guard_count(guard, OUTCOME_ACK_COOKIE_VALID);
 }
 
@@ -277,9 +346,10 @@ void guard_answer(struct guard *guard, const struct flow *flow, const struct seg
 	entry = halfopen_find(guard->halfopen, flow);
 	if (!entry) {
 		guard_count(guard, OUTCOME_PACKET_PASSED);
-	} else if (answer->flags & TCP_RST) {
+	} else if (answer->flags & TCP_RST && answer->flags & TCP_ACK && answer->ack == entry->client_isn + 1) {
+		/* Refused. A RST without ACK is for an ACK that nobody waits for, perhaps forged (RFC 9293 3.10.7.1). */
 		halfopen_end(guard->halfopen, flow, &ended);
-		guard_half_open_ended(guard, &ended, OUTCOME_HALF_OPEN_RESET);
+		guard_half_open_ended(guard, &ended, OUTCOME_HALF_OPEN_RESET, now_ns);
 	} else if (answer->flags & TCP_SYN) {
 		service_learn(&guard->services[entry->service], !addr_is_v4(&answer->source), &answer->options,
 			      answer->window, entry->offered);

@@ -28,14 +28,15 @@ static void take_option(struct tcp_options *options, const uint8_t *option, uint
 		options->timestamps = true;
 		options->tsval = load_be32(option + 2);
 		options->tsecr = load_be32(option + 6);
-	} else if (option[0] == OPTION_MD5 || option[0] == OPTION_AO) {
-		options->authenticated = true;
+	} else if (option[0] == OPTION_AO && length > 4) {
+		options->ao = true;
 	}
 }
 
 struct tcp_options options_parse(const uint8_t *data, size_t bytes)
 {
 	struct tcp_options options = {.wscale = -1};
+	bool md5_seen = false;
 	size_t at = 0;
 
 	while (at < bytes && data[at] != OPTION_END) {
@@ -45,6 +46,10 @@ struct tcp_options options_parse(const uint8_t *data, size_t bytes)
 		}
 		if (at + 1 >= bytes || data[at + 1] < 2 || data[at + 1] > bytes - at)
 			break;
+		if (data[at] == OPTION_MD5 && !md5_seen) { /* Linux before 6.7 looks at the first alone */
+			md5_seen = true;
+			options.md5 = data[at + 1] == 18;
+		}
 		take_option(&options, data + at, data[at + 1]);
 		at += data[at + 1];
 	}

@@ -11,14 +11,51 @@ uint32_t service_threshold(uint32_t limit, unsigned percent)
 	return entries ? entries : 1;
 }
 
-void service_set_limit(struct service *service, uint32_t limit, unsigned arm_percent, unsigned disarm_percent)
+void service_set_limit(struct service *service, uint32_t limit, const struct service_thresholds *thresholds)
 {
-	uint32_t arm_at = service_threshold(limit, arm_percent);
-	uint32_t disarm_at = service_threshold(limit, disarm_percent);
+	uint32_t arm_at = limit ? service_threshold(limit, thresholds->arm_percent) : UINT32_MAX;
+	uint32_t crowd_at = limit ? service_threshold(limit, thresholds->crowd_percent) : UINT32_MAX;
+	uint32_t disarm_at = limit ? service_threshold(limit, thresholds->disarm_percent) : UINT32_MAX;
 
 	atomic_store_explicit(&service->limit, limit, memory_order_relaxed);
-	atomic_store_explicit(&service->arm_at, limit ? arm_at : UINT32_MAX, memory_order_relaxed);
-	atomic_store_explicit(&service->disarm_at, limit ? disarm_at : UINT32_MAX, memory_order_relaxed);
+	atomic_store_explicit(&service->arm_at, arm_at, memory_order_relaxed);
+	atomic_store_explicit(&service->crowd_at, crowd_at, memory_order_relaxed);
+	atomic_store_explicit(&service->disarm_at, disarm_at, memory_order_relaxed);
+}
+
+enum service_cookies service_cookies(const struct service *service)
+{
+	if (service->untracked || service->override == SERVICE_OVERRIDE_DISARM)
+		return SERVICE_COOKIES_NEVER;
+	return service->override == SERVICE_OVERRIDE_ARM ? SERVICE_COOKIES_ALWAYS : service->cookies;
+}
+
+bool service_trips(const struct service *service, uint32_t load)
+{
+	switch ((enum service_patience)atomic_load_explicit(&service->patience, memory_order_relaxed)) {
+	case SERVICE_ARMS_AT_ONCE:
+		return load >= atomic_load_explicit(&service->arm_at, memory_order_relaxed);
+	case SERVICE_ARMS_WHEN_CROWDED:
+		return load >= atomic_load_explicit(&service->crowd_at, memory_order_relaxed);
+	case SERVICE_ARMS_NEVER:
+		break;
+	}
+	return false;
+}
+
+uint32_t service_held(const struct service *service)
+{
+	int64_t held = (int64_t)atomic_load_explicit(&service->kernel_held, memory_order_relaxed) +
+		       atomic_load_explicit(&service->begun_since, memory_order_relaxed);
+	uint32_t half_open = atomic_load_explicit(&service->half_open, memory_order_relaxed);
+
+	return held > half_open ? (uint32_t)held : half_open;
+}
+
+void service_wary_until(struct service *service, uint64_t until_ns)
+{
+	if (atomic_load_explicit(&service->wary_until_ns, memory_order_relaxed) < until_ns)
+		atomic_store_explicit(&service->wary_until_ns, until_ns, memory_order_relaxed);
 }
 
 static bool calm_for(struct service *service, bool calm, uint64_t hold_ns, uint64_t now_ns)
@@ -36,25 +73,28 @@ enum service_posture service_next(struct service *service, const struct service_
 				  uint64_t now_ns)
 {
 	enum service_posture posture = atomic_load_explicit(&service->posture, memory_order_relaxed);
-
-	enum service_cookies cookies = service->untracked ? SERVICE_COOKIES_NEVER : service->cookies;
-	bool trips = cookies == SERVICE_COOKIES_AUTO && load >= service->arm_at;
-	bool calm = cookies == SERVICE_COOKIES_NEVER || load < service->disarm_at;
-	uint64_t hold_ns = cookies == SERVICE_COOKIES_NEVER ? 0 : timing->hold_ns;
+	enum service_cookies cookies = service_cookies(service);
+	bool never = cookies == SERVICE_COOKIES_NEVER;
+	bool trips = cookies == SERVICE_COOKIES_AUTO && service_trips(service, load);
+	bool wary = !never && now_ns < atomic_load_explicit(&service->wary_until_ns, memory_order_relaxed);
 
 	if (cookies == SERVICE_COOKIES_ALWAYS)
 		return SERVICE_ARMED;
 	switch (posture) {
 	case SERVICE_ARMED:
-		return calm_for(service, calm, hold_ns, now_ns) ? SERVICE_DRAINING : SERVICE_ARMED;
-	case SERVICE_DRAINING:
-		if (trips)
+		if (!calm_for(service, never || load < service->disarm_at, never ? 0 : timing->hold_ns, now_ns))
 			return SERVICE_ARMED;
+		return wary ? SERVICE_WARY : SERVICE_DRAINING;
+	case SERVICE_WARY:
+		return trips ? SERVICE_ARMED : wary ? SERVICE_WARY : SERVICE_DRAINING;
+	case SERVICE_DRAINING:
+		if (trips || wary)
+			return trips ? SERVICE_ARMED : SERVICE_WARY;
 		return now_ns - service->since_ns >= timing->drain_ns ? SERVICE_WATCHING : SERVICE_DRAINING;
 	case SERVICE_WATCHING:
 		break;
 	}
-	return trips ? SERVICE_ARMED : SERVICE_WATCHING;
+	return trips ? SERVICE_ARMED : wary ? SERVICE_WARY : SERVICE_WATCHING;
 }
 
 void service_enter(struct service *service, enum service_posture posture, uint64_t now_ns)

@@ -13,9 +13,10 @@
 #include <sys/socket.h>
 
 #define ANSWER_BYTES (32 << 10)
+#define STATES_HALF_OPEN (1U << TCP_SYN_RECV)
 #define STATES_CONNECTED \
-	(1U << TCP_SYN_RECV | 1U << TCP_ESTABLISHED | 1U << TCP_FIN_WAIT1 | 1U << TCP_FIN_WAIT2 | \
-	 1U << TCP_CLOSE_WAIT | 1U << TCP_LAST_ACK | 1U << TCP_CLOSING)
+	(1U << TCP_ESTABLISHED | 1U << TCP_FIN_WAIT1 | 1U << TCP_FIN_WAIT2 | 1U << TCP_CLOSE_WAIT | \
+	 1U << TCP_LAST_ACK | 1U << TCP_CLOSING)
 
 static const struct addr unspecified_v4 = {.bytes = {[10] = 0xff, [11] = 0xff}};
 static const struct addr unspecified_v6;
@@ -124,6 +125,12 @@ static int collection_take(struct collection *all, int error, void *items)
 
 /* ---- listeners ---- */
 
+/* sk_acceptq_is_full() (include/net/sock.h): beyond that the kernel drops SYNs and third ACKs. */
+static bool accept_queue_full(const struct inet_diag_msg *message)
+{
+	return message->idiag_rqueue > message->idiag_wqueue;
+}
+
 static void listener_seen(void *context, const struct inet_diag_msg *message, bool v6_only)
 {
 	struct collection *all = context;
@@ -136,6 +143,7 @@ static void listener_seen(void *context, const struct inet_diag_msg *message, bo
 	for (size_t i = 0; i < all->count; i++) {
 		if (known[i].port == port && addr_equal(&known[i].address, &address)) {
 			known[i].backlog += message->idiag_wqueue;
+			known[i].accept_queue_full |= accept_queue_full(message);
 			return;
 		}
 	}
@@ -148,6 +156,7 @@ static void listener_seen(void *context, const struct inet_diag_msg *message, bo
 		.port = port,
 		.serves_v6 = v6 && !addr_is_v4(&address),
 		.backlog = message->idiag_wqueue, /* sk_max_ack_backlog (net/ipv4/inet_diag.c) */
+		.accept_queue_full = accept_queue_full(message),
 	};
 	new->serves_v4 = addr_is_v4(&address) || (new->any_address && !v6_only);
 }
@@ -206,8 +215,10 @@ static void flow_seen(void *context, const struct inet_diag_msg *message, bool v
 		};
 }
 
-int listeners_flows(const uint16_t *ports, size_t port_count, size_t most, struct flow **flows)
+int listeners_flows(const uint16_t *ports, size_t port_count, enum listeners_state state, size_t most,
+		    struct flow **flows)
 {
+	uint32_t states = state == LISTENERS_HALF_OPEN ? STATES_HALF_OPEN : STATES_CONNECTED;
 	struct flow_search *search = calloc(1, sizeof(*search));
 	int error;
 	int count;
@@ -218,10 +229,40 @@ int listeners_flows(const uint16_t *ports, size_t port_count, size_t most, struc
 	search->all.most = most;
 	for (size_t i = 0; i < port_count; i++)
 		search->wanted[ports[i] / 8] |= (uint8_t)(1U << ports[i] % 8);
-	error = dump_sockets(AF_INET, STATES_CONNECTED, flow_seen, search);
+	error = dump_sockets(AF_INET, states, flow_seen, search);
 	if (!error)
-		error = dump_sockets(AF_INET6, STATES_CONNECTED, flow_seen, search);
+		error = dump_sockets(AF_INET6, states, flow_seen, search);
 	count = collection_take(&search->all, error, flows);
 	free(search);
 	return count;
+}
+
+/* ---- half-open connections ---- */
+
+struct half_open_search {
+	const struct service_map *map;
+	unsigned age_s;
+	struct half_open_count *counts;
+};
+
+static void half_open_seen(void *context, const struct inet_diag_msg *message, bool v6_only)
+{
+	struct half_open_search *search = context;
+	struct addr server = diag_addr(message, message->id.idiag_src);
+	int service = service_map_find(search->map, &server, ntohs(message->id.idiag_sport));
+
+	(void)v6_only;
+	if (service < 0)
+		return;
+	search->counts[service].all++;
+	search->counts[service].young +=
+		message->idiag_retrans < 31 && (1U << message->idiag_retrans) - 1 < search->age_s;
+}
+
+int listeners_half_open(const struct service_map *map, unsigned age_s, struct half_open_count counts[SERVICES_MAX])
+{
+	struct half_open_search search = {map, age_s, counts};
+	int error = dump_sockets(AF_INET, STATES_HALF_OPEN, half_open_seen, &search);
+
+	return error ? error : dump_sockets(AF_INET6, STATES_HALF_OPEN, half_open_seen, &search);
 }

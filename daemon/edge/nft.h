@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* nft: nftables by transactions, through libnftnl. Knows tables, sets, rules and the expressions ours are made of; what
- * the rules mean is ruleset.c's matter. */
+ * the rules mean is ruleset's matter.
+ *
+ * nft.c       transactions: tables, chains, sets, elements, counters
+ * nft_rule.c  what a rule is made of
+ * nft_read.c  what the kernel has: elements, counters */
 #ifndef SYNMOAT_NFT_H
 #define SYNMOAT_NFT_H
 
@@ -18,11 +22,16 @@ struct nft {
 	uint32_t seq;
 	uint32_t set_id;
 	struct mnl_nlmsg_batch *batch;
-	bool overflow;     /* the transaction did not fit */
-	const char *table; /* the one that chains, sets and rules are put in */
-	bool native_queue; /* the kernel has nft's own `queue` expression */
-	char buffer[1 << 20];
+	bool overflow;       /* the transaction did not fit */
+	const char *table;   /* the one that chains, sets and rules are put in */
+	bool native_queue;   /* the kernel has nft's own `queue` expression */
+	bool named_counters; /* and `objref`, which leads to a counter with a name */
+	_Alignas(8) char buffer[1 << 20];
 };
+
+/* What one transaction can hold: so much behind it belongs to the message that goes too far. */
+#define NFT_MESSAGE_BYTES_MAX (128 << 10)
+#define NFT_TRANSACTION_BYTES_MAX (sizeof(((struct nft *)0)->buffer) - NFT_MESSAGE_BYTES_MAX)
 
 /* 0 or -errno. */
 int nft_open(struct nft *nft);
@@ -60,11 +69,40 @@ enum {
 void nft_set_add(struct nft *nft, struct nft_set *set, uint32_t flags, uint32_t size, uint64_t timeout_s);
 void nft_set_flush(struct nft *nft, const struct nft_set *set);
 
-/* Elements of `set->key_bytes` each, in one message; at most NFT_ELEMENTS_MAX. */
+/* Elements of `set->key_bytes` each, in one message; at most NFT_ELEMENTS_MAX of 20 bytes, or half as many of more: the
+ * length of a netlink attribute has 16 bits. One that is there already stays as it is, but for its timeout, which kernels
+ * from 6.12 on take over. To delete one that is not there fails the transaction with -ENOENT. */
 #define NFT_ELEMENTS_MAX 1024
 void nft_elements_add(struct nft *nft, const struct nft_set *set, const void *keys, size_t count, uint64_t timeout_s);
+void nft_elements_delete(struct nft *nft, const struct nft_set *set, const void *keys, size_t count);
+
+/* Ranges of a set with NFT_SET_INTERVAL, `ends` their first and last keys in turn, both inclusive, ascending and with
+ * gaps between them; in one message, at most NFT_RANGES_MAX. */
+#define NFT_RANGES_MAX (NFT_ELEMENTS_MAX / 2)
+void nft_ranges_add(struct nft *nft, const struct nft_set *set, const void *ends, size_t count);
+
+/* What an element, or one of the two of a range, takes in a message: three attribute headers, key, and flags. */
+#define NFT_ELEMENT_BYTES_MAX(key_bytes) (3 * 4 + (((key_bytes) + 3) & ~3) + 8)
+
+/* A counter that rules refer to by nft_count(), and that stays when they go. */
+void nft_counter_add(struct nft *nft, const char *name);
 
 void nft_rules_flush(struct nft *nft, const char *chain);
+
+/* ---- questions; outside of transactions ---- */
+
+#define NFT_ELEMENT_KEY_MAX 16
+struct nft_element {
+	uint8_t key[NFT_ELEMENT_KEY_MAX];
+	uint64_t left_ms; /* until it times out */
+};
+
+/* What is in a set with keys of at most NFT_ELEMENT_KEY_MAX bytes, in ascending order. Returns the number, and an array
+ * to free() in `out`; or -errno: -EINTR if others change nftables faster than it can be read. */
+int nft_elements_read(struct nft *nft, const struct nft_set *set, struct nft_element **out);
+
+/* The packets that named counters have counted; 0 and -EOPNOTSUPP where the kernel has none. 0 or -errno as above. */
+int nft_counters_read(struct nft *nft, const char *const names[], uint64_t packets[], size_t count);
 
 /* ---- rules: matches and actions in the order of evaluation; register 0 is theirs ---- */
 
@@ -84,10 +122,14 @@ void nft_match_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t value, bool
 void nft_match_ct_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t value, bool equal);
 void nft_match_ct_state(struct nftnl_rule *rule, uint32_t states); /* any of */
 void nft_match_ct_direction(struct nftnl_rule *rule, uint8_t direction);
+void nft_match_ct_assured(struct nftnl_rule *rule);                     /* its handshake is done */
+void nft_match_ipv4_fragment(struct nftnl_rule *rule, uint16_t offset); /* bytes, a multiple of 8 */
 
 /* A field of a header into the 32-bit registers from `word` (0..15) on. */
 void nft_load_payload(struct nftnl_rule *rule, enum nft_payload_bases base, uint32_t offset, uint32_t bytes,
 		      unsigned word);
+/* Clears the bits of word 0 and those behind it that are 0 in `mask`. */
+void nft_mask(struct nftnl_rule *rule, const void *mask, uint32_t bytes);
 /* The loaded key is, or is not, in the set. */
 void nft_lookup(struct nftnl_rule *rule, const struct nft_set *set, bool inverted);
 /* NFT_DYNSET_OP_UPDATE or _DELETE of the loaded key. */
@@ -100,6 +142,8 @@ void nft_set_ct_mark(struct nftnl_rule *rule, uint32_t clear, uint32_t set);
 void nft_limit_per_second(struct nftnl_rule *rule, uint64_t rate, uint32_t burst);
 void nft_notrack(struct nftnl_rule *rule);
 void nft_counter(struct nftnl_rule *rule);
+/* Counts in a named counter, where the kernel has them. */
+void nft_count(const struct nft *nft, struct nftnl_rule *rule, const char *name);
 void nft_load_ct_state(struct nftnl_rule *rule);
 
 /* Ends the rule: NFT_RETURN, NF_ACCEPT, NF_DROP, or NFT_JUMP, NFT_GOTO to `chain`. */

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "edge/ruleset.h"
+#include "edge/ruleset_parts.h"
 
 #include <errno.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter/nf_conntrack_common.h>
-#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,225 +20,18 @@ enum {
 	PRIORITY_AFTER_FILTER = 50,
 };
 
-enum {
-	PROTOCOL_ICMP = 1,
-	PROTOCOL_TCP = 6,
-	PROTOCOL_ICMPV6 = 58,
-};
-
 #define FLOWS_MAX 262144
 #define WATCHED_MAX 131072   /* beyond that a first ACK is not seen, and the half-open entry ends by its timeout */
 #define WATCHED_TIMEOUT_S 60 /* the kernel's own patience with a half-open connection */
 #define LEARN_MAX 4096
 #define LEARN_TIMEOUT_S 2
-#define FLOWS_TIMEOUT_S 60                /* since the flow's last packet while armed; then it is asked for once more */
-#define FLOWS_KNOWN_TIMEOUT_S (7 * 86400) /* of those entered by ruleset_know_flows(): idle ones among them */
-#define TOO_BIG_PER_S 1000                /* path-MTU errors beyond that pass untranslated */
-#define FLOW_KEY_V4_BYTES 16              /* address, port, address, port, each padded to words */
-#define FLOW_KEY_V6_BYTES 40
-#define FLOWS_PER_MESSAGE 512 /* with timeout 64 bytes each: a netlink attribute's length has 16 bits */
+#define FLOWS_TIMEOUT_S 60 /* since the flow's last packet while armed; then it is asked for once more */
 
 #define TYPE_ADDR_PORT(ip) ((uint32_t)(ip) << 6 | NFT_TYPE_PORT)
 #define TYPE_FLOW(ip) (TYPE_ADDR_PORT(ip) << 12 | TYPE_ADDR_PORT(ip))
 
-struct payload_field {
-	enum nft_payload_bases base;
-	uint8_t offset;
-	uint8_t bytes;
-	uint8_t word;
-};
-
-static const struct payload_field destination_v4[] = {{NFT_PAYLOAD_NETWORK_HEADER, 16, 4, 0},
-						      {NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 1}};
-static const struct payload_field destination_v6[] = {{NFT_PAYLOAD_NETWORK_HEADER, 24, 16, 0},
-						      {NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 4}};
-static const struct payload_field destination_port[] = {{NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 0}};
-static const struct payload_field flow_v4[] = {{NFT_PAYLOAD_NETWORK_HEADER, 12, 4, 0},
-					       {NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, 1},
-					       {NFT_PAYLOAD_NETWORK_HEADER, 16, 4, 2},
-					       {NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 3}};
-static const struct payload_field flow_v6[] = {{NFT_PAYLOAD_NETWORK_HEADER, 8, 16, 0},
-					       {NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, 4},
-					       {NFT_PAYLOAD_NETWORK_HEADER, 24, 16, 5},
-					       {NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 9}};
-
-static const struct payload_field reply_v4[] = {{NFT_PAYLOAD_NETWORK_HEADER, 16, 4, 0},
-						{NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 1},
-						{NFT_PAYLOAD_NETWORK_HEADER, 12, 4, 2},
-						{NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, 3}};
-static const struct payload_field reply_v6[] = {{NFT_PAYLOAD_NETWORK_HEADER, 24, 16, 0},
-						{NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 4},
-						{NFT_PAYLOAD_NETWORK_HEADER, 8, 16, 5},
-						{NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, 9}};
-
-#define LOAD(rule, fields) load_fields(rule, fields, sizeof(fields) / sizeof((fields)[0]))
-
-static void load_fields(struct nftnl_rule *rule, const struct payload_field *fields, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		nft_load_payload(rule, fields[i].base, fields[i].offset, fields[i].bytes, fields[i].word);
-}
-
-static void jump(struct nft *nft, struct nftnl_rule *rule, const char *chain)
-{
-	nft_verdict(rule, NFT_JUMP, chain);
-	nft_rule_end(nft, rule);
-}
-
-/* ---- rules, chain by chain, in a packet's order ---- */
-
-/* Three rules of `chain` that go to `target` with packets to a binding in the given sets. */
-static void rules_for_bindings(struct ruleset *ruleset, const char *chain, const struct nft_set *port,
-			       const struct nft_set *v4, const struct nft_set *v6, const char *target)
-{
-	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule = nft_rule(nft, chain);
-
-	LOAD(rule, destination_port);
-	nft_lookup(rule, port, false);
-	nft_match_local_destination(rule); /* what this host forwards is not for its listeners */
-	nft_verdict(rule, NFT_GOTO, target);
-	nft_rule_end(nft, rule);
-
-	rule = nft_rule(nft, chain);
-	nft_match_family(rule, NFPROTO_IPV4);
-	LOAD(rule, destination_v4);
-	nft_lookup(rule, v4, false);
-	nft_verdict(rule, NFT_GOTO, target);
-	nft_rule_end(nft, rule);
-
-	rule = nft_rule(nft, chain);
-	nft_match_family(rule, NFPROTO_IPV6);
-	LOAD(rule, destination_v6);
-	nft_lookup(rule, v6, false);
-	nft_verdict(rule, NFT_GOTO, target);
-	nft_rule_end(nft, rule);
-}
-
-/* An update or removal of the packet's own flow, in both families. */
-static void rules_flow_change(struct ruleset *ruleset, const char *chain, const struct nft_set *v4,
-			      const struct nft_set *v6, uint32_t operation)
-{
-	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule = nft_rule(nft, chain);
-
-	nft_match_family(rule, NFPROTO_IPV4);
-	LOAD(rule, flow_v4);
-	nft_set_change(rule, v4, operation);
-	nft_rule_end(nft, rule);
-
-	rule = nft_rule(nft, chain);
-	nft_match_family(rule, NFPROTO_IPV6);
-	LOAD(rule, flow_v6);
-	nft_set_change(rule, v6, operation);
-	nft_rule_end(nft, rule);
-}
-
-/* Packets whose flow, as the client sees it, is in the sets go to `target`. */
-static void rules_for_flows(struct ruleset *ruleset, const char *chain, bool outgoing, const struct nft_set *v4,
-			    const struct nft_set *v6, const char *target)
-{
-	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule = nft_rule(nft, chain);
-
-	nft_match_family(rule, NFPROTO_IPV4);
-	if (outgoing)
-		LOAD(rule, reply_v4);
-	else
-		LOAD(rule, flow_v4);
-	nft_lookup(rule, v4, false);
-	nft_verdict(rule, NFT_GOTO, target);
-	nft_rule_end(nft, rule);
-
-	rule = nft_rule(nft, chain);
-	nft_match_family(rule, NFPROTO_IPV6);
-	if (outgoing)
-		LOAD(rule, reply_v6);
-	else
-		LOAD(rule, flow_v6);
-	nft_lookup(rule, v6, false);
-	nft_verdict(rule, NFT_GOTO, target);
-	nft_rule_end(nft, rule);
-}
-
-static void queue_flow(struct ruleset *ruleset, struct nftnl_rule *rule)
-{
-	nft_queue(&ruleset->nft, rule, ruleset->queues.flow_first, ruleset->queues.shards);
-	nft_rule_end(&ruleset->nft, rule);
-}
-
-/* ---- before the first arming, without conntrack: a set remembers whose first ACK is wanted ---- */
-
-static void rules_light_first_ack(struct ruleset *ruleset)
-{
-	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule;
-
-	rules_for_flows(ruleset, "incoming_tcp", false, &ruleset->watched_v4, &ruleset->watched_v6, "watched");
-	rules_flow_change(ruleset, "watched", &ruleset->watched_v4, &ruleset->watched_v6, NFT_DYNSET_OP_DELETE);
-	rule = nft_rule(nft, "watched");
-	nft_set_mark(rule, MARK_BITS, MARK_FIRST_ACK);
-	queue_flow(ruleset, rule);
-}
-
-/* What the daemon's verdict said about a SYN: which answer to learn from. */
-static void rules_light_tracked_incoming(struct ruleset *ruleset)
-{
-	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule = nft_rule(nft, "tracked_incoming");
-
-	nft_match_mark(rule, MARK_KIND_BITS, 0, false);
-	jump(nft, rule, "marked");
-
-	rule = nft_rule(nft, "marked");
-	nft_match_mark(rule, MARK_KIND_BITS, MARK_LEARN, true);
-	jump(nft, rule, "know");
-	rules_flow_change(ruleset, "know", &ruleset->learn_v4, &ruleset->learn_v6, NFT_DYNSET_OP_UPDATE);
-	rule = nft_rule(nft, "marked");
-	nft_set_mark(rule, MARK_BITS, 0);
-	nft_rule_end(nft, rule);
-}
-
-/* The server's SYN-ACK to learn from, and its RST to a handshake under watch. */
-static void rules_light_answers(struct ruleset *ruleset)
-{
-	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule = nft_rule(nft, "tracked_outgoing");
-
-	nft_match_protocol(rule, PROTOCOL_TCP);
-	nft_match_tcp_flags(rule, TCP_SYN | TCP_ACK, TCP_SYN | TCP_ACK);
-	jump(nft, rule, "answers");
-	rules_for_flows(ruleset, "answers", true, &ruleset->learn_v4, &ruleset->learn_v6, "queue_answer");
-
-	rule = nft_rule(nft, "tracked_outgoing");
-	nft_match_protocol(rule, PROTOCOL_TCP);
-	nft_match_tcp_flags(rule, TCP_RST, TCP_RST);
-	jump(nft, rule, "resets");
-	rules_for_flows(ruleset, "resets", true, &ruleset->watched_v4, &ruleset->watched_v6, "queue_answer");
-
-	rule = nft_rule(nft, "queue_answer");
-	queue_flow(ruleset, rule);
-}
-
-/* ---- from the first arming on, with conntrack ---- */
-
-/* SYNs to armed services. When SYNs are not ours to answer any more, they fall through to the kernel. */
-static void rules_armed_syn(struct ruleset *ruleset)
-{
-	struct nftnl_rule *rule;
-
-	rules_for_bindings(ruleset, "syn", &ruleset->armed_port, &ruleset->armed_v4, &ruleset->armed_v6, "syn_armed");
-	rule = nft_rule(&ruleset->nft, "syn_armed");
-	nft_match_odd_source(rule); /* not to be answered, and the kernel may take room for them */
-	nft_verdict(rule, NF_DROP, NULL);
-	nft_rule_end(&ruleset->nft, rule);
-	rule = nft_rule(&ruleset->nft, "syn_armed");
-	nft_verdict(rule, NFT_GOTO, "queue_syn");
-	nft_rule_end(&ruleset->nft, rule);
-}
-
 /* Before conntrack: SYNs to protected services, third ACKs to armed ones. */
-static void rules_incoming(struct ruleset *ruleset, bool serving, bool armed, bool tracking)
+static void rules_incoming(struct ruleset *ruleset, bool light, bool armed, bool observe)
 {
 	struct nft *nft = &ruleset->nft;
 	struct nftnl_rule *rule = nft_rule(nft, "incoming");
@@ -249,247 +40,62 @@ static void rules_incoming(struct ruleset *ruleset, bool serving, bool armed, bo
 	nft_verdict(rule, NFT_RETURN, NULL);
 	nft_rule_end(nft, rule);
 
+	/* Before conntrack begins nothing is put together before us, and a TCP header cut after 8 bytes would hide its flags.
+	 * Without its other part it is nothing (RFC 1858 3.2). */
+	if (light && !observe) {
+		rule = nft_rule(nft, "incoming");
+		nft_match_protocol(rule, PROTOCOL_TCP);
+		nft_match_ipv4_fragment(rule, 8);
+		nft_verdict(rule, NF_DROP, NULL);
+		nft_rule_end(nft, rule);
+	}
+
 	rule = nft_rule(nft, "incoming");
 	nft_match_protocol(rule, PROTOCOL_TCP);
-	jump(nft, rule, "incoming_tcp");
+	rules_jump(ruleset, rule, "incoming_tcp");
 
 	rule = nft_rule(nft, "incoming_tcp");
 	nft_match_tcp_flags(rule, TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK, TCP_SYN);
 	nft_verdict(rule, NFT_GOTO, "syn");
 	nft_rule_end(nft, rule);
-	if (!tracking)
+	if (light)
 		rules_light_first_ack(ruleset);
 	if (armed) {
 		rule = nft_rule(nft, "incoming_tcp");
 		nft_match_tcp_flags(rule, TCP_SYN | TCP_RST | TCP_ACK, TCP_ACK);
-		jump(nft, rule, "ack");
-		rules_flow_change(ruleset, "syn", &ruleset->flows_v4, &ruleset->flows_v6, NFT_DYNSET_OP_DELETE);
+		rules_jump(ruleset, rule, "ack");
 	}
-	if (armed && serving)
-		rules_armed_syn(ruleset);
+}
+
+static void rules_syn(struct ruleset *ruleset, const struct ruleset_wanted *wanted, bool light)
+{
+	struct nft *nft = &ruleset->nft;
+	const char *screen = wanted->service_count ? rules_screen(ruleset, wanted) : NULL;
+	struct nftnl_rule *rule;
+
+	if (wanted->armed_count)
+		rules_flow_change(ruleset, "syn", &ruleset->flows_v4, &ruleset->flows_v6, NFT_DYNSET_OP_DELETE);
+	if (wanted->armed_count && wanted->service_count) /* else SYNs are not ours to answer any more */
+		rules_armed_syn(ruleset, screen);
 	rules_for_bindings(ruleset, "syn", &ruleset->service_port, &ruleset->service_v4, &ruleset->service_v6,
-			   "queue_syn");
-	if (!tracking)
+			   screen ? "syn_watched" : "queue_syn");
+	if (screen) {
+		rules_jump(ruleset, nft_rule(nft, "syn_watched"), screen);
+		rule = nft_rule(nft, "syn_watched");
+		nft_verdict(rule, NFT_GOTO, "queue_syn");
+		nft_rule_end(nft, rule);
+	}
+	if (light)
 		rules_flow_change(ruleset, "queue_syn", &ruleset->watched_v4, &ruleset->watched_v6,
 				  NFT_DYNSET_OP_UPDATE);
 	rule = nft_rule(nft, "queue_syn");
-	nft_queue(nft, rule, ruleset->queues.syn_first, ruleset->queues.shards);
+	nft_queue(nft, rule, ruleset->setup.syn_first, ruleset->setup.shards);
 	nft_rule_end(nft, rule);
 }
 
-/* An ACK to an armed service goes up unless its connection is known. */
-static void rules_ack(struct ruleset *ruleset)
-{
-	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule;
-
-	rules_for_bindings(ruleset, "ack", &ruleset->armed_port, &ruleset->armed_v4, &ruleset->armed_v6, "ack_armed");
-
-	rule = nft_rule(nft, "ack_armed");
-	nft_match_family(rule, NFPROTO_IPV4);
-	LOAD(rule, flow_v4);
-	nft_lookup(rule, &ruleset->flows_v4, true);
-	queue_flow(ruleset, rule);
-
-	rule = nft_rule(nft, "ack_armed");
-	nft_match_family(rule, NFPROTO_IPV6);
-	LOAD(rule, flow_v6);
-	nft_lookup(rule, &ruleset->flows_v6, true);
-	queue_flow(ruleset, rule);
-}
-
-/* Conntrack must not see what the daemon marked so: its own SYN-ACKs, translated path-MTU errors. */
-static void rules_untrack(struct nft *nft)
-{
-	struct nftnl_rule *rule = nft_rule(nft, "untrack");
-
-	nft_match_mark(rule, MARK_KIND_BITS, MARK_UNTRACKED, true);
-	nft_notrack(rule);
-	nft_rule_end(nft, rule);
-}
-
-/* Behind the administrator's filter, which may want to see them RELATED: path-MTU errors of handed-over connections.
- * Conntrack would next translate them as if they were TCP themselves. */
-static void rules_too_big(struct ruleset *ruleset)
-{
-	static const struct {
-		uint8_t nfproto, protocol, type;
-		int code;
-	} errors[] = {{NFPROTO_IPV4, PROTOCOL_ICMP, 3, 4}, {NFPROTO_IPV6, PROTOCOL_ICMPV6, 2, -1}};
-
-	struct nftnl_rule *rule = nft_rule(&ruleset->nft, "errors");
-
-	nft_match_incoming_loopback(rule); /* the translated copy */
-	nft_verdict(rule, NFT_RETURN, NULL);
-	nft_rule_end(&ruleset->nft, rule);
-	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-		rule = nft_rule(&ruleset->nft, "errors");
-
-		nft_match_ct_mark(rule, MARK_KIND_BITS, MARK_HANDED_OVER, true);
-		nft_match_family(rule, errors[i].nfproto);
-		nft_match_protocol(rule, errors[i].protocol);
-		nft_match_icmp(rule, errors[i].type, errors[i].code);
-		nft_limit_per_second(rule, TOO_BIG_PER_S, TOO_BIG_PER_S);
-		queue_flow(ruleset, rule);
-	}
-}
-
-/* After conntrack, on the way in: what the daemon's verdict said about the packet. */
-static void rules_marked(struct ruleset *ruleset)
-{
-	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule = nft_rule(nft, "marked");
-
-	nft_match_mark(rule, MARK_KIND_BITS, MARK_UNTRACKED, true); /* our own, over lo */
-	nft_set_mark(rule, MARK_BITS, 0);
-	nft_verdict(rule, NFT_RETURN, NULL);
-	nft_rule_end(nft, rule);
-
-	rule = nft_rule(nft, "marked");
-	nft_match_mark(rule, MARK_KIND_BITS, MARK_UNPROVEN, true);
-	nft_match_ct_state(rule, NF_CT_STATE_INVALID_BIT | NF_CT_STATE_BIT(IP_CT_NEW));
-	nft_counter(rule);
-	nft_verdict(rule, NF_DROP, NULL);
-	nft_rule_end(nft, rule);
-
-	rule = nft_rule(nft, "marked");
-	nft_match_mark(rule, MARK_KIND_BITS, MARK_UNPROVEN, true);
-	nft_set_mark(rule, MARK_BITS, 0);
-	nft_verdict(rule, NFT_RETURN, NULL);
-	nft_rule_end(nft, rule);
-
-	/* A SYN that conntrack was told not to see: without it there will be no first ACK, and no translation. */
-	rule = nft_rule(nft, "marked");
-	nft_match_ct_state(rule, NF_CT_STATE_UNTRACKED_BIT);
-	nft_set_mark(rule, MARK_BITS, MARK_FIRST_ACK);
-	queue_flow(ruleset, rule);
-
-	/* A SYN in the middle of a connection, perhaps forged, does not change what that connection is. */
-	rule = nft_rule(nft, "marked");
-	nft_match_mark(rule, MARK_KIND_BITS, MARK_HANDOVER, false);
-	nft_match_ct_state(rule, ~NF_CT_STATE_BIT(IP_CT_NEW));
-	nft_set_mark(rule, MARK_BITS, 0);
-	nft_verdict(rule, NFT_RETURN, NULL);
-	nft_rule_end(nft, rule);
-
-	/* The mark of a SYN becomes its connection's, bit by bit: nft before 6.13 knows no `or` of two registers. */
-	rule = nft_rule(nft, "marked");
-	nft_set_ct_mark(rule, MARK_BITS, 0);
-	nft_rule_end(nft, rule);
-	for (uint32_t bit = 1; bit; bit <<= 1) {
-		if (!(bit & MARK_BITS))
-			continue;
-		rule = nft_rule(nft, "marked");
-		nft_match_mark(rule, bit, 0, false);
-		nft_set_ct_mark(rule, 0, bit);
-		nft_rule_end(nft, rule);
-	}
-	rule = nft_rule(nft, "marked");
-	nft_set_mark(rule, MARK_BITS, 0);
-	nft_rule_end(nft, rule);
-}
-
-/* The client's first packet after the SYN of a connection that is watched: an ACK or a RST. */
-static void rules_first_ack(struct ruleset *ruleset)
-{
-	static const uint32_t kinds[] = {MARK_HALF_OPEN, MARK_LEARN};
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		struct nftnl_rule *rule = nft_rule(&ruleset->nft, "watched");
-
-		nft_match_ct_mark(rule, MARK_KIND_BITS, kinds[i], true);
-		nft_match_tcp_flags(rule, TCP_SYN, 0);
-		nft_match_ct_direction(rule, IP_CT_DIR_ORIGINAL);
-		nft_set_ct_mark(rule, MARK_BITS, 0);
-		nft_set_mark(rule, MARK_BITS, MARK_FIRST_ACK);
-		queue_flow(ruleset, rule);
-	}
-}
-
-/* While armed: packets of the client in a connection that works make its flow known. */
-static void rules_know(struct ruleset *ruleset, const char *chain)
-{
-	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule = nft_rule(nft, chain);
-
-	nft_match_protocol(rule, PROTOCOL_TCP);
-	nft_match_ct_direction(rule, IP_CT_DIR_ORIGINAL);
-	nft_match_ct_state(rule, NF_CT_STATE_BIT(IP_CT_ESTABLISHED));
-	jump(nft, rule, "know");
-}
-
-static void rules_tracked_incoming(struct ruleset *ruleset, bool armed)
-{
-	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule = nft_rule(nft, "tracked_incoming");
-
-	nft_match_mark(rule, MARK_KIND_BITS, 0, false);
-	jump(nft, rule, "marked");
-
-	rule = nft_rule(nft, "tracked_incoming");
-	nft_match_ct_mark(rule, MARK_KIND_BITS, 0, false);
-	jump(nft, rule, "watched");
-
-	if (armed)
-		rules_know(ruleset, "tracked_incoming");
-}
-
-/* The server's answers on the way out: to a rewritten SYN all, to a SYN to learn from the SYN-ACK, to others a RST. */
-static void rules_answers(struct ruleset *ruleset)
-{
-	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule = nft_rule(nft, "answers");
-
-	nft_match_ct_direction(rule, IP_CT_DIR_ORIGINAL);
-	nft_verdict(rule, NFT_RETURN, NULL);
-	nft_rule_end(nft, rule);
-
-	rule = nft_rule(nft, "answers");
-	nft_match_ct_mark(rule, MARK_KIND_BITS, MARK_HANDOVER, true);
-	nft_verdict(rule, NFT_GOTO, "queue_answer");
-	nft_rule_end(nft, rule);
-
-	rule = nft_rule(nft, "answers");
-	nft_match_ct_mark(rule, MARK_KIND_BITS, MARK_LEARN, true);
-	nft_set_ct_mark(rule, MARK_KIND_BITS, MARK_HALF_OPEN);
-	nft_verdict(rule, NFT_GOTO, "queue_answer");
-	nft_rule_end(nft, rule);
-
-	rule = nft_rule(nft, "answers");
-	nft_match_ct_mark(rule, MARK_KIND_BITS, MARK_HALF_OPEN, true);
-	nft_match_tcp_flags(rule, TCP_RST, TCP_RST);
-	nft_set_ct_mark(rule, MARK_KIND_BITS, 0);
-	nft_verdict(rule, NFT_GOTO, "queue_answer");
-	nft_rule_end(nft, rule);
-
-	/* Behind NAT the addresses' hash would lead to another shard than the SYN's; the connection's mark does not. */
-	for (uint32_t shard = 0; shard < ruleset->queues.shards; shard++) {
-		rule = nft_rule(nft, "queue_answer");
-		nft_match_ct_mark(rule, MARK_SHARD_BITS, shard << MARK_SHARD_SHIFT, true);
-		nft_queue(nft, rule, (uint16_t)(ruleset->queues.flow_first + shard), 1);
-		nft_rule_end(nft, rule);
-	}
-}
-
-/* A server in a container behind this host's destination NAT answers through FORWARD. */
-static void rules_tracked_outgoing(struct ruleset *ruleset, bool armed)
-{
-	static const char *const ways[] = {"tracked_outgoing", "tracked_forward"};
-	struct nft *nft = &ruleset->nft;
-
-	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		struct nftnl_rule *rule = nft_rule(nft, ways[i]);
-
-		nft_match_ct_mark(rule, MARK_KIND_BITS, 0, false);
-		jump(nft, rule, "answers");
-	}
-	if (armed)
-		rules_know(ruleset, "tracked_outgoing");
-}
-
-static const char *const chains[] = {"incoming_tcp", "syn",         "syn_armed",   "ack",     "ack_armed",
-				     "queue_syn",    "marked",      "watched",     "answers", "know",
-				     "resets",       "established", "queue_answer"};
+static const char *const chains[] = {"incoming_tcp", "syn",       "syn_armed", "syn_watched", "screen",
+				     "ack",          "ack_armed", "queue_syn", "marked",      "watched",
+				     "answers",      "know",      "resets",    "established", "queue_answer"};
 static const struct {
 	const char *name;
 	uint32_t hook;
@@ -532,6 +138,7 @@ static void build_frame(struct ruleset *ruleset)
 	for (size_t i = 0; i < sizeof(chains) / sizeof(chains[0]); i++)
 		nft_chain_add(nft, chains[i]);
 	build_hooks(ruleset, false);
+	lists_build(ruleset);
 }
 
 static void flush_frame(struct ruleset *ruleset)
@@ -575,31 +182,11 @@ static void put_bindings(struct nft *nft, const struct service_binding *bindings
 			nft_elements_add(nft, sets[which], keys[which], used[which], 0);
 }
 
-/* Everything that makes conntrack register. */
-static void rules_tracking(struct ruleset *ruleset, bool armed)
-{
-	if (armed) {
-		rules_ack(ruleset);
-		rules_for_bindings(ruleset, "know", &ruleset->armed_port, &ruleset->armed_v4, &ruleset->armed_v6,
-				   "established");
-		rules_flow_change(ruleset, "established", &ruleset->flows_v4, &ruleset->flows_v6, NFT_DYNSET_OP_UPDATE);
-	}
-	if (!ruleset->armed_before)
-		build_hooks(ruleset, true);
-	rules_untrack(&ruleset->nft);
-	rules_too_big(ruleset);
-	rules_marked(ruleset);
-	rules_first_ack(ruleset);
-	rules_tracked_incoming(ruleset, armed);
-	rules_answers(ruleset);
-	rules_tracked_outgoing(ruleset, armed);
-}
-
-int ruleset_apply(struct ruleset *ruleset, const struct service_binding *services, size_t service_count,
-		  const struct service_binding *armed, size_t armed_count)
+int ruleset_apply(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
 {
 	struct nft *nft = &ruleset->nft;
-	bool tracking = armed_count || ruleset->armed_before;
+	bool armed = wanted->armed_count > 0;
+	bool light = !armed && !ruleset->armed_before;
 	int error;
 
 	nft_begin(nft);
@@ -607,60 +194,26 @@ int ruleset_apply(struct ruleset *ruleset, const struct service_binding *service
 		flush_frame(ruleset);
 	else
 		build_frame(ruleset);
-	rules_incoming(ruleset, service_count > 0, armed_count > 0, tracking);
-	if (tracking) {
-		rules_tracking(ruleset, armed_count > 0);
-	} else {
-		rules_light_tracked_incoming(ruleset);
-		rules_light_answers(ruleset);
-	}
-	put_bindings(nft, services, service_count, &ruleset->service_port, &ruleset->service_v4, &ruleset->service_v6);
-	put_bindings(nft, armed, armed_count, &ruleset->armed_port, &ruleset->armed_v4, &ruleset->armed_v6);
+	if (armed && !ruleset->armed_before)
+		build_hooks(ruleset, true);
+	rules_incoming(ruleset, light, armed, wanted->observe);
+	rules_syn(ruleset, wanted, light);
+	if (light)
+		rules_light_tracked(ruleset);
+	else
+		rules_tracking(ruleset, wanted);
+	put_bindings(nft, wanted->services, wanted->service_count, &ruleset->service_port, &ruleset->service_v4,
+		     &ruleset->service_v6);
+	put_bindings(nft, wanted->armed, wanted->armed_count, &ruleset->armed_port, &ruleset->armed_v4,
+		     &ruleset->armed_v6);
+	lists_put(ruleset, wanted);
 	error = nft_commit(nft);
-	ruleset->built |= error == 0;
-	ruleset->armed_before |= error == 0 && armed_count;
-	return error;
-}
-
-static void flow_key(const struct flow *flow, uint8_t *key)
-{
-	unsigned address_bytes = addr_wire_bytes(&flow->client);
-
-	memset(key, 0, 2U * (address_bytes + 4));
-	memcpy(key, addr_wire(&flow->client), address_bytes);
-	store_be16(key + address_bytes, flow->client_port);
-	memcpy(key + address_bytes + 4, addr_wire(&flow->server), address_bytes);
-	store_be16(key + 2 * address_bytes + 4, flow->server_port);
-}
-
-/* Those of one family among `flows`, one transaction per FLOWS_PER_MESSAGE. */
-static int know_flows_of(struct ruleset *ruleset, const struct nft_set *set, bool v4, const struct flow *flows,
-			 size_t count)
-{
-	static uint8_t keys[FLOWS_PER_MESSAGE * FLOW_KEY_V6_BYTES];
-	size_t used = 0;
-	int first = 0;
-
-	for (size_t i = 0; i <= count; i++) {
-		if (used && (used == FLOWS_PER_MESSAGE || i == count)) {
-			nft_begin(&ruleset->nft);
-			nft_elements_add(&ruleset->nft, set, keys, used, FLOWS_KNOWN_TIMEOUT_S);
-			int error = nft_commit(&ruleset->nft);
-			first = first ? first : error;
-			used = 0;
-		}
-		if (i < count && addr_is_v4(&flows[i].client) == v4)
-			flow_key(&flows[i], keys + used++ * set->key_bytes);
-	}
-	return first;
-}
-
-int ruleset_know_flows(struct ruleset *ruleset, const struct flow *flows, size_t count)
-{
-	int v4 = know_flows_of(ruleset, &ruleset->flows_v4, true, flows, count);
-	int v6 = know_flows_of(ruleset, &ruleset->flows_v6, false, flows, count);
-
-	return v4 ? v4 : v6;
+	if (error)
+		return error;
+	ruleset->built = true;
+	ruleset->armed_before |= armed;
+	lists_are_put(ruleset, wanted);
+	return 0;
 }
 
 int ruleset_keep(struct ruleset *ruleset)
@@ -690,11 +243,15 @@ int ruleset_keep(struct ruleset *ruleset)
 static int watch_open(struct ruleset *ruleset)
 {
 	int group = NFNLGRP_NFTABLES;
+	int buffer_bytes = 4 << 20; /* our own changes come here, too, thousands of elements at a time */
 
 	ruleset->events = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (ruleset->events && mnl_socket_bind(ruleset->events, 0, MNL_SOCKET_AUTOPID) == 0 &&
-	    mnl_socket_setsockopt(ruleset->events, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) == 0)
+	    mnl_socket_setsockopt(ruleset->events, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) == 0) {
+		setsockopt(mnl_socket_get_fd(ruleset->events), SOL_SOCKET, SO_RCVBUFFORCE, &buffer_bytes,
+			   sizeof(buffer_bytes));
 		return 0;
+	}
 	return -errno;
 }
 
@@ -736,39 +293,48 @@ bool ruleset_keeper_lost(struct ruleset *ruleset)
 	return lost;
 }
 
-/* Whether a queue rule of this kind is taken: 0, -ENOENT if the kernel has no such expression, or another -errno. */
-static int probe_queue(struct nft *nft, bool native)
+/* What a kernel may lack. Each is asked for with a table that never comes to be: 0, -ENOENT if the kernel has no such
+ * expression, or another -errno. */
+static struct nftnl_rule *probe_begin(struct nft *nft)
 {
-	struct nftnl_rule *rule;
-	int error;
-
-	nft->native_queue = native;
 	nft->table = "synmoat_probe";
 	nft_begin(nft);
 	nft_table_add(nft, nft->table, 0, false);
 	nft_base_chain_add(nft, "probe", NF_INET_PRE_ROUTING, PRIORITY_BEFORE_RAW);
-	rule = nft_rule(nft, "probe");
-	nft_queue(nft, rule, 0, 1);
+	return nft_rule(nft, "probe");
+}
+
+static int probe_end(struct nft *nft, struct nftnl_rule *rule)
+{
+	int error;
+
 	nft_rule_end(nft, rule);
 	error = nft_dry_run(nft);
 	nft->table = RULESET_TABLE;
 	return error;
 }
 
-int ruleset_open(struct ruleset *ruleset, const struct ruleset_queues *queues, char *error, size_t error_bytes)
+static int probe_queue(struct nft *nft, bool native)
 {
-	struct nft *nft = &ruleset->nft;
-	int failed = nft_open(nft);
+	struct nftnl_rule *rule = probe_begin(nft);
 
-	if (!failed)
-		failed = watch_open(ruleset);
-	if (failed) {
-		snprintf(error, error_bytes, "netlink: %s", strerror(-failed));
-		return -1;
-	}
-	ruleset->queues = *queues;
-	ruleset->built = false;
-	ruleset->armed_before = false;
+	nft->native_queue = native;
+	nft_queue(nft, rule, 0, 1);
+	return probe_end(nft, rule);
+}
+
+static int probe_counter(struct nft *nft)
+{
+	struct nftnl_rule *rule = probe_begin(nft);
+
+	nft->named_counters = true;
+	nft_counter_add(nft, "probe");
+	nft_count(nft, rule, "probe");
+	return probe_end(nft, rule);
+}
+
+static void name_sets(struct ruleset *ruleset)
+{
 	ruleset->service_port = (struct nft_set){"service_port", 0, 2, NFT_TYPE_PORT};
 	ruleset->service_v4 = (struct nft_set){"service_v4", 0, 8, TYPE_ADDR_PORT(NFT_TYPE_IPV4)};
 	ruleset->service_v6 = (struct nft_set){"service_v6", 0, 20, TYPE_ADDR_PORT(NFT_TYPE_IPV6)};
@@ -781,7 +347,26 @@ int ruleset_open(struct ruleset *ruleset, const struct ruleset_queues *queues, c
 	ruleset->watched_v6 = (struct nft_set){"watched_v6", 0, FLOW_KEY_V6_BYTES, TYPE_FLOW(NFT_TYPE_IPV6)};
 	ruleset->learn_v4 = (struct nft_set){"learn_v4", 0, FLOW_KEY_V4_BYTES, TYPE_FLOW(NFT_TYPE_IPV4)};
 	ruleset->learn_v6 = (struct nft_set){"learn_v6", 0, FLOW_KEY_V6_BYTES, TYPE_FLOW(NFT_TYPE_IPV6)};
+}
 
+int ruleset_open(struct ruleset *ruleset, const struct ruleset_setup *setup, char *error, size_t error_bytes)
+{
+	struct nft *nft = &ruleset->nft;
+	int failed = nft_open(nft);
+
+	if (!failed)
+		failed = watch_open(ruleset);
+	if (failed) {
+		snprintf(error, error_bytes, "netlink: %s", strerror(-failed));
+		return -1;
+	}
+	ruleset->setup = *setup;
+	ruleset->built = false;
+	ruleset->armed_before = false;
+	name_sets(ruleset);
+	lists_init(ruleset);
+
+	nft->named_counters = probe_counter(nft) == 0; /* without: lists work, but nobody counts */
 	failed = probe_queue(nft, true);
 	if (failed == -ENOENT)
 		failed = probe_queue(nft, false);

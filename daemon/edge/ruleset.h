@@ -13,20 +13,29 @@
 #include <stdint.h>
 
 #include "edge/nft.h"
+#include "synmoat/cidr.h"
 #include "synmoat/service.h"
 
 #define RULESET_TABLE "synmoat"
 #define RULESET_KEEPER "synmoat_keep"
 
-struct ruleset_queues {
+struct ruleset_setup {
 	uint16_t syn_first;  /* SYNs, one queue per shard */
 	uint16_t flow_first; /* everything else */
 	uint16_t shards;
+	uint8_t ban_v4_bits; /* 1..32: how much of a source's address a ban covers, */
+	uint8_t ban_v6_bits; /* 1..128 */
+	uint32_t bans_max;   /* and how many there are of each family, at least 1 */
+};
+
+struct ruleset_list {
+	struct nft_set sets[2]; /* IPv4, IPv6 */
+	struct cidr_list held;  /* what is in them */
 };
 
 struct ruleset {
 	struct nft nft;
-	struct ruleset_queues queues;
+	struct ruleset_setup setup;
 	struct mnl_socket *events; /* what others do to nftables */
 	bool built;
 	bool armed_before; /* conntrack is used from the first arming on, not before: it costs every packet */
@@ -35,16 +44,60 @@ struct ruleset {
 	struct nft_set flows_v4, flows_v6;                   /* connections that conntrack knows */
 	struct nft_set watched_v4, watched_v6; /* before the first arming: handshakes whose ACK is wanted */
 	struct nft_set learn_v4, learn_v6;     /* before the first arming: SYN-ACKs to learn from */
+	struct ruleset_list allow, deny;
+	struct nft_set bans[2]; /* IPv4, IPv6 */
 };
 
 /* Looks what the kernel offers. On error it returns -1, and `error` says what is wrong and what to do. */
-int ruleset_open(struct ruleset *ruleset, const struct ruleset_queues *queues, char *error, size_t error_bytes);
+int ruleset_open(struct ruleset *ruleset, const struct ruleset_setup *setup, char *error, size_t error_bytes);
 
-/* Makes the rules protect `services` and honour cookies for `armed`, at most NFT_ELEMENTS_MAX each, in one transaction: no
- * packet meets half of it. The first call creates the tables. 0, or -errno: -EEXIST or -EPERM of the first call mean
- * that another daemon has the table. */
-int ruleset_apply(struct ruleset *ruleset, const struct service_binding *services, size_t service_count,
-		  const struct service_binding *armed, size_t armed_count);
+/* What the rules are to do with SYNs to `services`: those from `allow` go to the kernel, past us, and so do their ACKs; of
+ * the rest those from `deny`, then those from banned sources are dropped; what is left is queued. `armed` are the services
+ * whose cookies are honoured, too. At most SERVICES_MAX bindings each. */
+struct ruleset_wanted {
+	const struct service_binding *services;
+	size_t service_count; /* 0 = all SYNs go to the kernel */
+	const struct service_binding *armed;
+	size_t armed_count;
+	const struct cidr_list *allow, *deny; /* NULL = empty */
+	bool observe;                         /* who is denied or banned is counted, and goes to the kernel */
+	bool bans;                            /* banned sources are looked up */
+};
+
+/* Makes the rules come true in one transaction: no packet meets half of it. The first call creates the tables. Bans and
+ * counters stay as they are. 0, or -errno: -EEXIST or -EPERM of the first call mean that another daemon has the table. */
+int ruleset_apply(struct ruleset *ruleset, const struct ruleset_wanted *wanted);
+
+/* ---- bans and counters; after the first ruleset_apply() ---- */
+
+/* Bans the networks that the addresses are in for `ban_s` (at least 1) from now on, whether they are banned already or
+ * not. 0, -ENFILE if they do not all fit, or another -errno; then some may be banned. */
+int ruleset_ban(struct ruleset *ruleset, const struct addr *nets, size_t count, uint32_t ban_s);
+
+/* 0, -ENOENT if the address's network is not banned, or another -errno. */
+int ruleset_unban(struct ruleset *ruleset, const struct addr *net);
+
+struct ruleset_ban {
+	struct addr net;
+	uint32_t left_s; /* rounded up */
+};
+
+/* The bans in force, IPv4 first, each family in ascending order. Returns their number, and an array to free() in `out`;
+ * or -errno. */
+int ruleset_bans(struct ruleset *ruleset, struct ruleset_ban **out);
+
+enum ruleset_refusal {
+	RULESET_ALLOWED,
+	RULESET_DENIED,
+	RULESET_BANNED,
+	RULESET_REFUSAL_COUNT,
+};
+
+/* The SYNs that came from such sources since the start. 0 or -errno: -EOPNOTSUPP if the kernel has no named counters
+ * (CONFIG_NFT_OBJREF, before 6.2). */
+int ruleset_refusals(struct ruleset *ruleset, uint64_t counts[RULESET_REFUSAL_COUNT]);
+
+/* ---- life ---- */
 
 /* Enters connections that conntrack may not know, so that their next packet is not questioned. 0 or -errno. */
 int ruleset_know_flows(struct ruleset *ruleset, const struct flow *flows, size_t count);

@@ -13,14 +13,17 @@
 #include <unistd.h>
 
 #define CLIENTS_MAX 64
-#define REQUEST_BYTES 256 /* without the newline */
+#define CLIENTS_KEPT 16   /* for those who may change things */
+#define REQUEST_BYTES 512 /* without the newline */
+#define GROUPS_USUAL 64
 #define IDLE_NS (5 * UINT64_C(1000000000))
 #define ACCEPT_PAUSE_NS UINT64_C(1000000000)
 #define DRAIN_READS 16
 
 /* Reads its request until `answer` is set, then writes that and is closed. */
 struct client {
-	int fd;             /* -1: free */
+	int fd; /* -1: free */
+	struct control_peer peer;
 	uint64_t active_ns; /* when it last sent or took something */
 	size_t request_bytes;
 	char request[REQUEST_BYTES + 1];
@@ -33,6 +36,8 @@ struct control {
 	uint64_t accept_again_ns; /* 0 unless accepting is paused for lack of descriptors */
 	control_answer *answer;
 	void *context;
+	bool has_group;
+	gid_t group;
 	struct sockaddr_un address;
 	dev_t device; /* of the socket file, to remove only our own */
 	ino_t inode;
@@ -61,7 +66,11 @@ static int directory_make(const char *path, char *error, size_t error_bytes)
 	if (!slash || slash == directory)
 		return 0;
 	*slash = '\0';
-	if (mkdir(directory, 0755) == 0 || errno == EEXIST)
+	if (mkdir(directory, 0755) == 0)
+		return chmod(directory, 0755) == 0 /* a umask of 077 would keep the group out */
+			       ? 0
+			       : open_fail(error, error_bytes, "%s: %s", directory, strerror(errno));
+	if (errno == EEXIST)
 		return 0;
 	return open_fail(error, error_bytes, "cannot create %s for the control socket: %s", directory, strerror(errno));
 }
@@ -94,25 +103,26 @@ static int stale_remove(const struct sockaddr_un *address, char *error, size_t e
 	return 0;
 }
 
-static int control_listen(struct control *control, char *error, size_t error_bytes)
+/* The file begins as ours alone (bind() takes the socket's mode less the umask), then gets its group, and only then the
+ * mode that lets others in. */
+static int control_listen(struct control *control, const struct control_setup *setup, char *error, size_t error_bytes)
 {
 	const char *path = control->address.sun_path;
 	struct stat status;
 
 	control->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (control->listen_fd < 0)
+	if (control->listen_fd < 0 || fchmod(control->listen_fd, 0600) != 0)
 		return open_fail(error, error_bytes, "control socket: %s", strerror(errno));
-
-	/* The file takes the socket's mode less the umask, so it is never open to more than 0660; chmod() then gives
-	 * the group what the umask took. */
-	fchmod(control->listen_fd, 0660);
 	if (bind(control->listen_fd, (struct sockaddr *)&control->address, sizeof(control->address)) != 0)
 		return open_fail(error, error_bytes, "cannot bind control socket %s: %s", path, strerror(errno));
 	if (lstat(path, &status) == 0) {
 		control->device = status.st_dev;
 		control->inode = status.st_ino;
 	}
-	if (chmod(path, 0660) != 0 || listen(control->listen_fd, CLIENTS_MAX) != 0)
+	if (setup->has_group && lchown(path, (uid_t)-1, setup->group) != 0)
+		return open_fail(error, error_bytes, "cannot give control socket %s to group %u: %s", path,
+				 (unsigned)setup->group, strerror(errno));
+	if (chmod(path, setup->everybody_reads ? 0666 : 0660) != 0 || listen(control->listen_fd, CLIENTS_MAX) != 0)
 		return open_fail(error, error_bytes, "control socket %s: %s", path, strerror(errno));
 	return 0;
 }
@@ -124,8 +134,10 @@ static int control_watch(struct control *control, int operation, int fd, uint32_
 	return epoll_ctl(control->epoll_fd, operation, fd, &event);
 }
 
-struct control *control_open(const char *path, control_answer *answer, void *context, char *error, size_t error_bytes)
+struct control *control_open(const struct control_setup *setup, control_answer *answer, void *context, char *error,
+			     size_t error_bytes)
 {
+	const char *path = setup->path;
 	struct control *control = calloc(1, sizeof(*control));
 
 	if (!control) {
@@ -134,6 +146,8 @@ struct control *control_open(const char *path, control_answer *answer, void *con
 	}
 	control->answer = answer;
 	control->context = context;
+	control->has_group = setup->has_group;
+	control->group = setup->group;
 	control->epoll_fd = control->listen_fd = -1;
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		control->clients[i].fd = -1;
@@ -147,7 +161,7 @@ struct control *control_open(const char *path, control_answer *answer, void *con
 	strcpy(control->address.sun_path, path);
 
 	if (directory_make(path, error, error_bytes) != 0 || stale_remove(&control->address, error, error_bytes) != 0 ||
-	    control_listen(control, error, error_bytes) != 0)
+	    control_listen(control, setup, error, error_bytes) != 0)
 		goto fail;
 	control->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (control->epoll_fd >= 0 && control_watch(control, EPOLL_CTL_ADD, control->listen_fd, EPOLLIN, control) == 0)
@@ -206,7 +220,7 @@ static void client_answer(struct control *control, struct client *client, const 
 		return;
 	}
 	if (request)
-		control->answer(control->context, request, out);
+		control->answer(control->context, &client->peer, request, out);
 	else
 		fprintf(out, "error: request longer than %d bytes\n", REQUEST_BYTES);
 	if (fclose(out) != 0 || control_watch(control, EPOLL_CTL_MOD, client->fd, EPOLLOUT, client) != 0)
@@ -239,21 +253,69 @@ static void client_read(struct control *control, struct client *client, uint64_t
 	client_answer(control, client, newline || got == 0 ? client->request : NULL, now_ns);
 }
 
-static struct client *client_free_slot(struct control *control)
+static bool among(gid_t group, const gid_t *groups, socklen_t bytes)
 {
+	for (size_t i = 0; i < bytes / sizeof(*groups); i++)
+		if (groups[i] == group)
+			return true;
+	return false;
+}
+
+/* Whether it is one of the peer's supplementary groups; if in doubt, not. */
+static bool peer_in_group(int fd, gid_t group)
+{
+	gid_t usual[GROUPS_USUAL], *all;
+	socklen_t bytes = sizeof(usual);
+	bool found;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, usual, &bytes) == 0)
+		return among(group, usual, bytes);
+	if (errno != ERANGE) /* else `bytes` tells how many it takes, up to NGROUPS_MAX */
+		return false;
+	all = malloc(bytes);
+	found = all && getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, all, &bytes) == 0 && among(group, all, bytes);
+	free(all);
+	return found;
+}
+
+static struct control_peer peer_read(const struct control *control, int fd)
+{
+	struct ucred credentials;
+	socklen_t bytes = sizeof(credentials);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) != 0)
+		return (struct control_peer){.uid = (uid_t)-1};
+	return (struct control_peer){
+		.uid = credentials.uid,
+		.pid = credentials.pid,
+		.may_change = credentials.uid == 0 || (control->has_group && (credentials.gid == control->group ||
+									      peer_in_group(fd, control->group))),
+	};
+}
+
+/* NULL when there is no room for such a peer. */
+static struct client *client_free_slot(struct control *control, const struct control_peer *peer)
+{
+	struct client *free_slot = NULL;
+	size_t others = 0;
+
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		if (control->clients[i].fd < 0)
-			return &control->clients[i];
-	return NULL;
+			free_slot = &control->clients[i];
+		else
+			others += !control->clients[i].peer.may_change;
+	return peer->may_change || others < CLIENTS_MAX - CLIENTS_KEPT ? free_slot : NULL;
 }
 
 static void client_add(struct control *control, int fd, uint64_t now_ns)
 {
 	static const char full[] = "error: too many clients, try again\n";
-	struct client *client = client_free_slot(control);
+	struct control_peer peer = peer_read(control, fd);
+	struct client *client = client_free_slot(control, &peer);
 
 	if (client && control_watch(control, EPOLL_CTL_ADD, fd, EPOLLIN, client) == 0) {
 		client->fd = fd;
+		client->peer = peer;
 		client->active_ns = now_ns;
 		return;
 	}

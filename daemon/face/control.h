@@ -1,23 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* control: the Unix stream socket. One line of at most 256 bytes in, one answer out, then the daemon closes. Never
- * blocks its caller: slow clients are served piecemeal and closed when they stall for 5 s. A client beyond the 64th, or
- * with a longer line, gets "error: ..." at once. */
+/* control: the Unix stream socket. One line of at most 512 bytes in, one answer out, then the daemon closes. Never
+ * blocks its caller: slow clients are served piecemeal and closed when they stall for 5 s. There is room for 64 clients,
+ * 16 of them those who may change things, whoever else keeps coming. One that finds no room, or sends a longer line,
+ * gets "error: ..." at once. */
 #ifndef SYNMOAT_CONTROL_H
 #define SYNMOAT_CONTROL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 struct control;
 
+/* Who is at the other end, as the kernel knew it when they connected (SO_PEERCRED, SO_PEERGROUPS: unix(7)). */
+struct control_peer {
+	uid_t uid;
+	pid_t pid;       /* 0: in a PID namespace that we do not see */
+	bool may_change; /* root, or in the control group by whichever of its groups */
+};
+
 /* Answers one request line (no newline) to `out`, a memory stream. */
-typedef void control_answer(void *context, const char *request, FILE *out);
+typedef void control_answer(void *context, const struct control_peer *peer, const char *request, FILE *out);
+
+struct control_setup {
+	const char *path;
+	bool has_group; /* else the file stays with our own group, and only root may change things */
+	gid_t group;
+	bool everybody_reads; /* any local user may connect: mode 0666 instead of 0660 */
+};
 
 /* Binds and listens. A socket file that nobody answers on is replaced; one that is in use is an error, so is a path
- * whose directory is missing (the last directory is created, mode 0755). The socket file gets mode 0660. On error it
- * returns NULL and `error` says what is wrong. */
-struct control *control_open(const char *path, control_answer *answer, void *context, char *error, size_t error_bytes);
+ * whose directory is missing (the last directory is created, mode 0755), and a group that we may not give the file to.
+ * At no moment is the file open to anybody whom `setup` does not name. On error it returns NULL and `error` says what is
+ * wrong. */
+struct control *control_open(const struct control_setup *setup, control_answer *answer, void *context, char *error,
+			     size_t error_bytes);
 
 /* An epoll descriptor, readable when control_serve() has something to do. Owned by the control. */
 int control_fd(const struct control *control);

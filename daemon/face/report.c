@@ -1,26 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "face/report.h"
 
-#include <ctype.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <string.h>
 
+#include "face/command.h"
+#include "face/report_json.h"
+
 #define STATUS_SERVICES 8 /* `status` fits on a screen; `services` tells all */
-#define ENDPOINT_BYTES (INET6_ADDRSTRLEN + sizeof("[]:65535"))
 
-struct request {
-	const char *name;
-	const char *help;
-	void (*text)(const struct report *report, FILE *out);
-	json_t *(*json)(const struct report *report); /* NULL: out of memory */
-};
-
-static const char *endpoint_text(const struct report_service *service, char text[ENDPOINT_BYTES])
+static const char *endpoint_text(const struct report_service *service, char text[REPORT_ENDPOINT_BYTES])
 {
 	const char *format = strchr(service->address, ':') ? "[%s]:%u" : "%s:%u";
 
-	snprintf(text, ENDPOINT_BYTES, format, service->address, service->port);
+	snprintf(text, REPORT_ENDPOINT_BYTES, format, service->address, service->port);
 	return text;
 }
 
@@ -39,12 +32,21 @@ static const char *uptime_text(uint64_t seconds, char text[48])
 	return text;
 }
 
+static bool is_calm(const struct report_service *service)
+{
+	return strcmp(service->character, "calm") == 0;
+}
+
 static void status_service_text(const struct report_service *service, FILE *out)
 {
-	char endpoint[ENDPOINT_BYTES];
+	char endpoint[REPORT_ENDPOINT_BYTES];
 
-	fprintf(out, "  %s %s: %s, half-open %" PRIu32, service->name, endpoint_text(service, endpoint), service->state,
-		service->half_open);
+	fprintf(out, "  %s %s: %s", service->name, endpoint_text(service, endpoint), service->state);
+	if (strcmp(service->override, "auto") != 0)
+		fprintf(out, " (told to %s)", service->override);
+	if (!is_calm(service))
+		fprintf(out, ", %s", service->character);
+	fprintf(out, ", half-open %" PRIu32, service->half_open);
 	if (service->limit)
 		fprintf(out, " of %" PRIu32 " (arms at %" PRIu32 ", disarms below %" PRIu32 ")", service->limit,
 			service->arm_at, service->disarm_at);
@@ -54,7 +56,19 @@ static void status_service_text(const struct report_service *service, FILE *out)
 	fputc('\n', out);
 }
 
-/* Armed services first: whoever looks during an attack looks for them. */
+enum urgency {
+	URGENT_ARMED,
+	URGENT_TROUBLED,
+	URGENT_NOT,
+	URGENCY_COUNT
+};
+
+static enum urgency service_urgency(const struct report_service *service)
+{
+	return service->armed ? URGENT_ARMED : is_calm(service) ? URGENT_NOT : URGENT_TROUBLED;
+}
+
+/* Armed services first, then troubled ones: whoever looks during an attack looks for them. */
 static void status_services_text(const struct report *report, FILE *out)
 {
 	size_t armed = 0, shown = 0;
@@ -64,9 +78,9 @@ static void status_services_text(const struct report *report, FILE *out)
 	fprintf(out, "%s: %zu of %zu services %s SYN cookies\n", report->armed ? "ARMED" : "not armed", armed,
 		report->service_count, strcmp(report->policy, "observe") == 0 ? "would get" : "get");
 
-	for (int want_armed = 1; want_armed >= 0; want_armed--)
-		for (size_t i = 0; i < report->service_count; i++)
-			if (report->services[i].armed == want_armed && shown < STATUS_SERVICES) {
+	for (enum urgency urgency = 0; urgency < URGENCY_COUNT; urgency++)
+		for (size_t i = 0; i < report->service_count && shown < STATUS_SERVICES; i++)
+			if (service_urgency(&report->services[i]) == urgency) {
 				status_service_text(&report->services[i], out);
 				shown++;
 			}
@@ -82,10 +96,15 @@ static void status_text(const struct report *report, FILE *out)
 	fprintf(out, "synmoatd %s: mode %s, policy %s, %u shard%s, up %s\n", report->version, report->mode,
 		report->policy, report->shards, report->shards == 1 ? "" : "s", uptime_text(report->uptime_s, uptime));
 	status_services_text(report, out);
-	fprintf(out, "tables: %" PRIu32 " of %" PRIu32 " half-open entries, %" PRIu32 " of %" PRIu32 " sources\n",
-		report->half_open_entries, report->half_open_capacity, report->source_entries, report->source_capacity);
-	fprintf(out, "SYNs: %" PRIu64 " received, %" PRIu64 " accepted, %" PRIu64 " challenged\n",
-		count[OUTCOME_SYN_RECEIVED], count[OUTCOME_SYN_ACCEPTED], count[OUTCOME_SYN_CHALLENGED]);
+	fprintf(out,
+		"tables: %" PRIu32 " of %" PRIu32 " half-open entries, %" PRIu32 " of %" PRIu32 " sources, %zu bans\n",
+		report->half_open_entries, report->half_open_capacity, report->source_entries, report->source_capacity,
+		report->bans);
+	fprintf(out, "SYNs: %" PRIu64 " received, %" PRIu64 " accepted, %" PRIu64 " challenged, %" PRIu64 " refused\n",
+		count[OUTCOME_SYN_RECEIVED],
+		count[OUTCOME_SYN_ACCEPTED] + count[OUTCOME_SYN_DIRECT] + count[OUTCOME_SYN_ALLOWED],
+		count[OUTCOME_SYN_CHALLENGED] + count[OUTCOME_SYN_SOURCE_CHALLENGED],
+		count[OUTCOME_SYN_DENIED] + count[OUTCOME_SYN_BANNED]);
 	fprintf(out, "cookies: %" PRIu64 " valid, %" PRIu64 " invalid\n", count[OUTCOME_ACK_COOKIE_VALID],
 		count[OUTCOME_ACK_COOKIE_INVALID]);
 	fprintf(out, "handovers: %" PRIu64 " done, %" PRIu64 " failed\n", count[OUTCOME_HANDED_OVER],
@@ -107,10 +126,39 @@ static void learned_text(const struct report_service *service, FILE *out)
 	fprintf(out, "%s%s\n", service->learned.sack ? " sack" : "", service->learned.timestamps ? " timestamps" : "");
 }
 
+/* Below the service's row. Of a calm and idle service there is nothing to say. */
+static void traffic_text(const struct report_service *service, FILE *out)
+{
+	if (is_calm(service) && !service->syn_per_s)
+		return;
+	fprintf(out, "    %s: %" PRIu32 "%% of handshakes complete", service->character, service->completion_percent);
+	if (*service->top_source)
+		fprintf(out, ", %" PRIu32 "%% of SYNs from %s", service->top_source_percent, service->top_source);
+	if (*service->signature)
+		fprintf(out, ", %" PRIu32 "%% alike: %s", service->signature_percent, service->signature);
+	fputc('\n', out);
+}
+
+static void service_row_text(const struct report_service *service, int name_width, int endpoint_width, FILE *out)
+{
+	char endpoint[REPORT_ENDPOINT_BYTES];
+
+	fprintf(out, "%-*s  %-*s  %-13s  %-7s  %-8s  %9" PRIu32, name_width, service->name, endpoint_width,
+		endpoint_text(service, endpoint), service->state, service->cookies, service->override,
+		service->half_open);
+	if (service->limit)
+		fprintf(out, "  %9" PRIu32 "  %9" PRIu32 "  %9" PRIu32, service->limit, service->arm_at,
+			service->disarm_at);
+	else
+		fprintf(out, "  %9s  %9s  %9s", "-", "-", "-");
+	fprintf(out, "  %9" PRIu32 "  %9" PRIu32, service->syn_per_s, service->distinct_sources);
+	learned_text(service, out);
+}
+
 static void services_text(const struct report *report, FILE *out)
 {
 	int name_width = 4, endpoint_width = 8;
-	char endpoint[ENDPOINT_BYTES];
+	char endpoint[REPORT_ENDPOINT_BYTES];
 
 	for (size_t i = 0; i < report->service_count; i++) {
 		int name = (int)strlen(report->services[i].name);
@@ -119,217 +167,133 @@ static void services_text(const struct report *report, FILE *out)
 		name_width = name > name_width ? name : name_width;
 		endpoint_width = address > endpoint_width ? address : endpoint_width;
 	}
-	fprintf(out, "%-*s  %-*s  %-13s  %-7s  %9s  %9s  %9s  %9s  %9s  %9s  LEARNED\n", name_width, "NAME",
-		endpoint_width, "ENDPOINT", "STATE", "COOKIES", "HALF-OPEN", "LIMIT", "ARMS-AT", "DISARMS<", "SYN/S",
-		"SOURCES");
+	fprintf(out, "%-*s  %-*s  %-13s  %-7s  %-8s  %9s  %9s  %9s  %9s  %9s  %9s  LEARNED\n", name_width, "NAME",
+		endpoint_width, "ENDPOINT", "STATE", "COOKIES", "OVERRIDE", "HALF-OPEN", "LIMIT", "ARMS-AT", "DISARMS<",
+		"SYN/S", "SOURCES");
 	for (size_t i = 0; i < report->service_count; i++) {
-		const struct report_service *service = &report->services[i];
-
-		fprintf(out, "%-*s  %-*s  %-13s  %-7s  %9" PRIu32, name_width, service->name, endpoint_width,
-			endpoint_text(service, endpoint), service->state, service->cookies, service->half_open);
-		if (service->limit)
-			fprintf(out, "  %9" PRIu32 "  %9" PRIu32 "  %9" PRIu32, service->limit, service->arm_at,
-				service->disarm_at);
-		else
-			fprintf(out, "  %9s  %9s  %9s", "-", "-", "-");
-		fprintf(out, "  %9" PRIu32 "  %9" PRIu32, service->syn_per_s, service->distinct_sources);
-		learned_text(service, out);
+		service_row_text(&report->services[i], name_width, endpoint_width, out);
+		traffic_text(&report->services[i], out);
 	}
 }
 
 static void sources_text(const struct report *report, FILE *out)
 {
-	fprintf(out, "%-43s  %9s  %12s  %12s  %12s  %6s\n", "SOURCE", "HALF-OPEN", "SYNS", "CHALLENGED", "COMPLETED",
-		"IDLE-S");
+	fprintf(out, "sources by %s:\n", report->sources_by);
+	fprintf(out, "%-47s  %9s  %12s  %12s  %12s  %6s  NOTES\n", "SOURCE", "HALF-OPEN", "SYNS", "CHALLENGED",
+		"COMPLETED", "IDLE-S");
 	for (size_t i = 0; i < report->source_count; i++) {
 		const struct report_source *source = &report->sources[i];
 
-		fprintf(out, "%-43s  %9" PRIu32 "  %12" PRIu64 "  %12" PRIu64 "  %12" PRIu64 "  %6" PRIu32 "\n",
+		fprintf(out, "%-47s  %9" PRIu32 "  %12" PRIu64 "  %12" PRIu64 "  %12" PRIu64 "  %6" PRIu32 "  %s\n",
 			source->address, source->half_open, source->syns, source->challenged, source->completed,
-			source->idle_s);
+			source->idle_s,
+			source->proven ? source->wary ? "proven, wary" : "proven"
+			: source->wary ? "wary"
+				       : "-");
 	}
 }
 
-static void version_text(const struct report *report, FILE *out)
+static void help_text(FILE *out)
 {
-	fprintf(out, "synmoatd %s\n", report->version);
-}
+	int width = 0;
+	char usage[64];
 
-static json_t *service_json(const struct report_service *service)
-{
-	bool known = service->learned.mss != 0;
-	json_t *mss = known ? json_integer(service->learned.mss) : json_null();
-	json_t *wscale = known && service->learned.wscale >= 0 ? json_integer(service->learned.wscale) : json_null();
+	for (enum verb verb = 0; verb < VERB_COUNT; verb++) {
+		int length = snprintf(NULL, 0, "%s %s", verb_words(verb), verb_arguments(verb));
 
-	/* clang-format off: a key and its value stay together */
-	return json_pack("{s:s, s:s, s:i, s:b, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:o, s:o, s:b, s:b}}", "name",
-			 service->name, "address", service->address, "port", (int)service->port, "armed",
-			 service->armed, "state", service->state, "cookies", service->cookies, "half_open",
-			 (json_int_t)service->half_open, "limit", (json_int_t)service->limit, "arm_at",
-			 (json_int_t)service->arm_at, "disarm_at", (json_int_t)service->disarm_at, "syn_per_s",
-			 (json_int_t)service->syn_per_s, "distinct_sources", (json_int_t)service->distinct_sources,
-			 "learned", "mss", mss, "wscale", wscale, "sack", service->learned.sack, "timestamps",
-			 service->learned.timestamps);
-	/* clang-format on */
-}
-
-/* jansson's functions take a NULL from a failed one and fail as well: being out of memory surfaces at the top. */
-static json_t *services_array(const struct report *report)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < report->service_count; i++)
-		if (json_array_append_new(array, service_json(&report->services[i])) != 0) {
-			json_decref(array);
-			return NULL;
-		}
-	return array;
-}
-
-static json_t *counters_object(const struct report *report)
-{
-	json_t *object = json_object();
-
-	for (int i = 0; i < OUTCOME_COUNT; i++)
-		if (json_object_set_new(object, outcome_name(i), json_integer((json_int_t)report->counters[i])) != 0) {
-			json_decref(object);
-			return NULL;
-		}
-	return object;
-}
-
-static json_t *status_json(const struct report *report)
-{
-	/* clang-format off: a key and its value stay together */
-	return json_pack("{s:s, s:I, s:s, s:s, s:b, s:i, s:{s:{s:I, s:I}, s:{s:I, s:I}}, s:o, s:o}", "version",
-			 report->version, "uptime_s", (json_int_t)report->uptime_s, "mode", report->mode, "policy",
-			 report->policy, "armed", report->armed, "shards", (int)report->shards, "tables", "half_open",
-			 "entries", (json_int_t)report->half_open_entries, "capacity",
-			 (json_int_t)report->half_open_capacity, "sources", "entries",
-			 (json_int_t)report->source_entries, "capacity", (json_int_t)report->source_capacity,
-			 "services", services_array(report), "counters", counters_object(report));
-	/* clang-format on */
-}
-
-static json_t *services_json(const struct report *report)
-{
-	return json_pack("{s:o}", "services", services_array(report));
-}
-
-static json_t *source_json(const struct report_source *source)
-{
-	/* clang-format off: a key and its value stay together */
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "address", source->address, "half_open",
-			 (json_int_t)source->half_open, "syns", (json_int_t)source->syns, "challenged",
-			 (json_int_t)source->challenged, "completed", (json_int_t)source->completed, "idle_s",
-			 (json_int_t)source->idle_s);
-	/* clang-format on */
-}
-
-static json_t *sources_json(const struct report *report)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < report->source_count; i++)
-		if (json_array_append_new(array, source_json(&report->sources[i])) != 0) {
-			json_decref(array);
-			return NULL;
-		}
-	return json_pack("{s:o}", "sources", array);
-}
-
-static json_t *version_json(const struct report *report)
-{
-	return json_pack("{s:s}", "version", report->version);
-}
-
-static void help_text(const struct report *report, FILE *out);
-static json_t *help_json(const struct report *report);
-
-static const struct request requests[] = {
-	{"status", "what is protected, with which thresholds, whether armed, and the main counters", status_text,
-	 status_json},
-	{"services", "every protected address and port, with what was learned about its server", services_text,
-	 services_json},
-	{"sources", "the sources that hold most half-open connections", sources_text, sources_json},
-	{"version", "the version of the running daemon", version_text, version_json},
-	{"help", "this list", help_text, help_json},
-};
-#define REQUEST_COUNT (sizeof(requests) / sizeof(requests[0]))
-
-static void help_text(const struct report *report, FILE *out)
-{
-	(void)report;
-	for (size_t i = 0; i < REQUEST_COUNT; i++)
-		fprintf(out, "%-10s  %s\n", requests[i].name, requests[i].help);
-}
-
-static json_t *help_json(const struct report *report)
-{
-	json_t *object = json_object();
-
-	(void)report;
-	for (size_t i = 0; i < REQUEST_COUNT; i++)
-		if (json_object_set_new(object, requests[i].name, json_string(requests[i].help)) != 0) {
-			json_decref(object);
-			return NULL;
-		}
-	return json_pack("{s:o}", "requests", object);
-}
-
-static int request_refuse(const char *request, FILE *out)
-{
-	fputs("error: unknown request \"", out);
-	for (const char *c = request; *c && c < request + 64; c++)
-		fputc(isprint((unsigned char)*c) ? *c : '?', out); /* it may end up on a terminal */
-	fputs("\": known are ", out);
-	for (size_t i = 0; i < REQUEST_COUNT; i++)
-		fprintf(out, "%s%s", i ? ", " : "", requests[i].name);
-	fputs(", each also followed by \"json\"\n", out);
-	return -1;
-}
-
-/* The word at *text, and its length; *text moves behind it. */
-static const char *word_next(const char **text, size_t *length)
-{
-	const char *word = *text + strspn(*text, " \t\r");
-
-	*length = strcspn(word, " \t\r");
-	*text = word + *length;
-	return word;
-}
-
-static bool word_is(const char *word, size_t length, const char *wanted)
-{
-	return length == strlen(wanted) && memcmp(word, wanted, length) == 0;
-}
-
-int report_answer(const struct report *report, const char *request, FILE *out)
-{
-	const struct request *found = NULL;
-	const char *rest = request;
-	size_t name_length, form_length, surplus_length;
-	const char *name = word_next(&rest, &name_length);
-	const char *form = word_next(&rest, &form_length);
-
-	word_next(&rest, &surplus_length);
-	for (size_t i = 0; i < REQUEST_COUNT && !found; i++)
-		if (word_is(name, name_length, requests[i].name))
-			found = &requests[i];
-	if (!found || surplus_length || (form_length && !word_is(form, form_length, "json")))
-		return request_refuse(request, out);
-
-	if (!form_length) {
-		found->text(report, out);
-		return 0;
+		width = length > width ? length : width;
 	}
-	json_t *json = found->json(report);
-	if (!json) {
-		fputs("error: out of memory\n", out);
-		return -1;
+	for (enum verb verb = 0; verb < VERB_COUNT; verb++) {
+		snprintf(usage, sizeof(usage), "%s %s", verb_words(verb), verb_arguments(verb));
+		fprintf(out, "%-*s  %s\n", width, usage, verb_help(verb));
 	}
-	json_dumpf(json, out, JSON_COMPACT);
-	fputc('\n', out);
-	json_decref(json);
-	return 0;
+	fputs("Each may be followed by \"json\".\n", out);
+}
+
+static void explain_text(const char *source, const char *policy, const struct report_verdict *verdicts, size_t count,
+			 FILE *out)
+{
+	if (strcmp(policy, "observe") == 0)
+		fputs("policy observe: nothing of this is done, only counted\n", out);
+	for (size_t i = 0; i < count; i++)
+		fprintf(out, "%s -> %s %s: %s: %s\n", source, verdicts[i].service, verdicts[i].endpoint,
+			verdicts[i].outcome, verdicts[i].why);
+	if (!count)
+		fprintf(out, "%s -> no protected service\n", source);
+}
+
+static void cidrs_text(const char *list, const struct report_cidr *cidrs, size_t count, FILE *out)
+{
+	if (!count) {
+		fprintf(out, "the %s list is empty\n", list);
+		return;
+	}
+	fprintf(out, "%-*s  ORIGIN\n", CIDR_TEXT_BYTES - 1, "CIDR");
+	for (size_t i = 0; i < count; i++)
+		fprintf(out, "%-*s  %s\n", CIDR_TEXT_BYTES - 1, cidrs[i].cidr, cidrs[i].origin);
+}
+
+static void bans_text(const struct report_ban *bans, size_t count, FILE *out)
+{
+	if (!count) {
+		fputs("no source is banned\n", out);
+		return;
+	}
+	fprintf(out, "%-*s  %6s\n", (int)REPORT_SOURCE_BYTES - 1, "SOURCE", "LEFT-S");
+	for (size_t i = 0; i < count; i++)
+		fprintf(out, "%-*s  %6" PRIu32 "\n", (int)REPORT_SOURCE_BYTES - 1, bans[i].source, bans[i].left_s);
+}
+
+/* --- text or JSON ------------------------------------------------------------------------------------------------- */
+
+void report_status(const struct report *report, bool json, FILE *out)
+{
+	(json ? report_json_status : status_text)(report, out);
+}
+
+void report_services(const struct report *report, bool json, FILE *out)
+{
+	(json ? report_json_services : services_text)(report, out);
+}
+
+void report_sources(const struct report *report, bool json, FILE *out)
+{
+	(json ? report_json_sources : sources_text)(report, out);
+}
+
+void report_version(const struct report *report, bool json, FILE *out)
+{
+	if (json)
+		report_json_version(report, out);
+	else
+		fprintf(out, "synmoatd %s\n", report->version);
+}
+
+void report_help(bool json, FILE *out)
+{
+	(json ? report_json_help : help_text)(out);
+}
+
+void report_explain(const char *source, const char *policy, const struct report_verdict *verdicts, size_t count,
+		    bool json, FILE *out)
+{
+	(json ? report_json_explain : explain_text)(source, policy, verdicts, count, out);
+}
+
+void report_cidrs(const char *list, const struct report_cidr *cidrs, size_t count, bool json, FILE *out)
+{
+	(json ? report_json_cidrs : cidrs_text)(list, cidrs, count, out);
+}
+
+void report_bans(const struct report_ban *bans, size_t count, bool json, FILE *out)
+{
+	(json ? report_json_bans : bans_text)(bans, count, out);
+}
+
+void report_done(const char *what, bool json, FILE *out)
+{
+	if (json)
+		report_json_done(what, out);
+	else
+		fprintf(out, "ok: %s\n", what);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* report: what the daemon tells about itself. The supervisor fills a struct report, this file turns it into the text or
- * JSON of one control request. Nothing here is shared with a running shard. */
+/* report: what the daemon tells about itself. The supervisor fills in what is known, this file words it as text or as
+ * one JSON object; synmoatctl(1) lists the keys. Nothing here is shared with a running shard. */
 #ifndef SYNMOAT_REPORT_H
 #define SYNMOAT_REPORT_H
 
@@ -10,21 +10,32 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "synmoat/cidr.h"
 #include "synmoat/outcome.h"
+
+#define REPORT_SOURCE_BYTES (INET6_ADDRSTRLEN + sizeof("/128") - 1)
+#define REPORT_ENDPOINT_BYTES 64
 
 struct report_service {
 	char name[64];
 	char address[INET6_ADDRSTRLEN]; /* or "any" */
 	uint16_t port;
-	const char *cookies; /* "auto", "always", "never" */
-	const char *state;   /* "watching", "armed", "draining", "not listening" */
+	const char *cookies;   /* "auto", "always", "never" */
+	const char *state;     /* "watching", "wary", "armed", "draining", "not listening" */
+	const char *override;  /* what an administrator said: "arm", "disarm", or "auto" */
+	const char *character; /* of its load: "calm", "random-source flood", ... */
 	bool armed;
-	uint32_t half_open;        /* entries; while armed: unanswered cookies within a handshake's lifetime */
-	uint32_t limit;            /* entries; 0 = unknown */
-	uint32_t arm_at;           /* entries */
-	uint32_t disarm_at;        /* entries */
-	uint32_t syn_per_s;        /* over the last full second */
-	uint32_t distinct_sources; /* estimate over the last seconds */
+	uint32_t half_open;          /* entries; while armed: unanswered cookies within a handshake's lifetime */
+	uint32_t limit;              /* entries; 0 = unknown */
+	uint32_t arm_at;             /* entries */
+	uint32_t disarm_at;          /* entries */
+	uint32_t syn_per_s;          /* over the last full second */
+	uint32_t distinct_sources;   /* estimate over the last seconds */
+	uint32_t completion_percent; /* of the handshakes of the last seconds; 0 if none */
+	uint32_t top_source_percent; /* of the SYNs of the last seconds */
+	char top_source[REPORT_SOURCE_BYTES]; /* "" = none stands out */
+	uint32_t signature_percent;
+	char signature[64]; /* what many of the SYNs have in common; "" = nothing */
 	struct {
 		uint16_t mss; /* bytes, 0 = not learned yet */
 		int wscale;   /* -1 = none */
@@ -34,7 +45,9 @@ struct report_service {
 };
 
 struct report_source {
-	char address[INET6_ADDRSTRLEN + 4]; /* IPv6 as prefix: 2001:db8::/64 */
+	char address[REPORT_SOURCE_BYTES]; /* a network as 2001:db8::/64 */
+	bool proven;                       /* it completed a handshake lately */
+	bool wary;                         /* it is challenged on its own account */
 	uint32_t half_open;
 	uint64_t syns;
 	uint64_t challenged;
@@ -54,12 +67,46 @@ struct report {
 	uint64_t counters[OUTCOME_COUNT];
 	size_t service_count;
 	const struct report_service *services;
-	size_t source_count; /* heaviest half-open holders first */
+	size_t bans;         /* in force */
+	size_t source_count; /* in the order of sources_by */
 	const struct report_source *sources;
+	const char *sources_by; /* "half-open", "challenged" */
 };
 
-/* Writes the answer to one request line ("status", "services json", "sources", ...) to `out`. Returns 0, or -1 for an
- * unknown request after writing a line "error: ..." that names the known ones. */
-int report_answer(const struct report *report, const char *request, FILE *out);
+/* What a SYN to one service would meet. */
+struct report_verdict {
+	char service[64];
+	char endpoint[REPORT_ENDPOINT_BYTES];
+	const char *outcome; /* outcome_name() */
+	char why[192];
+};
+
+struct report_cidr {
+	char cidr[CIDR_TEXT_BYTES];
+	const char *origin; /* "config", "live", "config and live" */
+};
+
+struct report_ban {
+	char source[REPORT_SOURCE_BYTES];
+	uint32_t left_s;
+};
+
+/* Each writes one answer to `out`: with `json` one line with an object, or "error: out of memory". */
+void report_status(const struct report *report, bool json, FILE *out);
+void report_services(const struct report *report, bool json, FILE *out);
+void report_sources(const struct report *report, bool json, FILE *out);
+void report_version(const struct report *report, bool json, FILE *out);
+void report_help(bool json, FILE *out);
+
+/* `source` as it was asked for, `policy` as in struct report. */
+void report_explain(const char *source, const char *policy, const struct report_verdict *verdicts, size_t count,
+		    bool json, FILE *out);
+
+/* `list` is "allow" or "deny". */
+void report_cidrs(const char *list, const struct report_cidr *cidrs, size_t count, bool json, FILE *out);
+void report_bans(const struct report_ban *bans, size_t count, bool json, FILE *out);
+
+/* Something was changed: `what` says what. */
+void report_done(const char *what, bool json, FILE *out);
 
 #endif

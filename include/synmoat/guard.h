@@ -2,7 +2,8 @@
 /* guard: the policy of one shard. A packet goes in, a decision comes out; no system call, clock, log or allocation.
  *
  * Theory of operation. A SYN to a service that is WATCHING passes, is entered as half-open, and its entry ends with the
- * first ACK, a RST or the timeout. A SYN to an ARMED service is answered with a cookie and forgotten. An ACK that
+ * first ACK, a RST or the timeout. A SYN to an ARMED service is answered with a cookie and forgotten, unless its source
+ * is proven and may pass; so is one of a source that holds too much, if the service is WARY (policy.h). An ACK that
  * returns a valid cookie becomes a SYN with the options that the cookie carries, and passes; when the server answers
  * that SYN, the difference of the two ISNs is all that the kernel needs to translate the rest of the connection. */
 #ifndef SYNMOAT_GUARD_H
@@ -16,6 +17,7 @@
 #include "synmoat/halfopen.h"
 #include "synmoat/outcome.h"
 #include "synmoat/packet.h"
+#include "synmoat/policy.h"
 #include "synmoat/service.h"
 #include "synmoat/source.h"
 #include "synmoat/splice.h"
@@ -59,15 +61,22 @@ struct decision {
 	struct splice *splice; /* HOLD, TAKE_OVER */
 	bool drop_held;        /* the packets held in `splice` are to be dropped */
 	bool forget_flow;      /* conntrack's entry of `splice` is to be deleted */
-	int trip;              /* index of the service, if it is at or above its arm threshold, or -1 */
+	int trip;              /* index of the service that has to be armed or wary before the next SYN, or -1 */
+	bool ban;              /* `bans` of the guard has a new entry */
 };
 
+#define GUARD_BANS_MAX 256
+
 struct guard_limits {
+	struct policy policy;
 	unsigned handshake_timeout_s;
 	bool observe;
+	bool kernel_checks_md5; /* SYNs signed so are its to judge */
+	bool kernel_checks_ao;
 	uint32_t half_open_max, sources_max, handovers_max;
 	uint32_t replies_per_s; /* unanswered ones to a network: see cap.h; 0 = no limit */
 	uint32_t held_max;      /* packets of all clients: the queue has to have room for the server's answers, too */
+	struct source_prefixes prefixes;
 };
 
 struct guard {
@@ -80,9 +89,11 @@ struct guard {
 	struct source_table *sources;
 	struct splice_table *splices;
 	struct cap *replies;
-	struct tally *tallies;          /* [SERVICES_MAX] */
-	uint64_t (*learn_at_ns)[2];     /* [SERVICES_MAX][IPv4, IPv6]: when a SYN may next be used to learn */
-	uint32_t held;                  /* packets in all of `splices` */
+	struct tally *tallies;      /* [SERVICES_MAX] */
+	uint64_t (*learn_at_ns)[2]; /* [SERVICES_MAX][IPv4, IPv6]: when a SYN may next be used to learn */
+	uint32_t held;              /* packets in all of `splices` */
+	uint32_t ban_count;         /* sources to be banned; the supervisor takes them away */
+	struct addr bans[GUARD_BANS_MAX];
 	uint64_t cookies_fail_until_ns; /* they cannot be sent: SYNs pass till then */
 	uint64_t counters[OUTCOME_COUNT];
 };
@@ -95,6 +106,10 @@ void guard_free(struct guard *guard);
 /* A SYN on its way in. */
 void guard_syn(struct guard *guard, const struct segment *syn, uint32_t interface, uint64_t now_ns,
 	       struct decision *decision);
+
+/* What would become of a SYN from `client` to service `index` right now: the outcome that guard_syn() would count for a
+ * new handshake. */
+enum outcome guard_explain(const struct guard *guard, const struct addr *client, unsigned index, uint64_t now_ns);
 
 /* An ACK to an armed service that belongs to no connection the rules know. */
 void guard_ack(struct guard *guard, const struct segment *ack, uint32_t interface, uint64_t now_ns,

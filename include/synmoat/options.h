@@ -14,8 +14,9 @@ struct tcp_options {
 	int8_t wscale; /* -1 = absent; at most 14 (RFC 7323 2.3) */
 	bool sack;     /* SACK permitted */
 	bool timestamps;
-	bool authenticated; /* TCP-MD5 (RFC 2385) or TCP-AO (RFC 5925); read only, never written */
-	uint32_t tsval;     /* with timestamps */
+	bool md5; /* signed with TCP-MD5 (RFC 2385), or with TCP-AO (RFC 5925); read only, never written */
+	bool ao;
+	uint32_t tsval; /* with timestamps */
 	uint32_t tsecr;
 };
 

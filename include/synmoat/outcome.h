@@ -11,14 +11,21 @@
 	OUTCOME(SYN_RECEIVED, "syn_received", "SYNs seen for a protected service") \
 	OUTCOME(SYN_ACCEPTED, "syn_accepted", "SYNs passed to the kernel, half-open now") \
 	OUTCOME(SYN_RETRANSMITTED, "syn_retransmitted", "SYNs of a handshake already counted, passed") \
+	OUTCOME(SYN_DIRECT, "syn_direct", "SYNs of proven sources to an armed service, passed to the kernel") \
 	OUTCOME(SYN_CHALLENGED, "syn_challenged", "SYNs answered with a cookie (observe: would have been)") \
+	OUTCOME(SYN_SOURCE_CHALLENGED, "syn_source_challenged", "so answered on account of their source alone") \
+	OUTCOME(SYN_ALLOWED, "syn_allowed", "SYNs of allowed sources, passed by the kernel's own rule") \
+	OUTCOME(SYN_DENIED, "syn_denied", "SYNs of denied sources, dropped there (observe: would have been)") \
+	OUTCOME(SYN_BANNED, "syn_banned", "SYNs of banned sources, dropped there (observe: would have been)") \
 	OUTCOME(SYN_CAPPED, "syn_capped", "SYNs left without an answer to spare a bystander") \
 	OUTCOME(SYN_TO_LEARN, "syn_to_learn", "SYNs of an armed service passed to learn its options") \
+	OUTCOME(SYN_SIGNED, "syn_signed", "SYNs with a signature for the kernel to check (TCP-MD5, TCP-AO), passed") \
 	OUTCOME(SYN_UNKNOWN, "syn_unknown", "SYNs to no service any more, passed") \
 	OUTCOME(SYN_MALFORMED, "syn_malformed", "SYNs that could not be parsed, dropped while armed") \
 	OUTCOME(SYNACK_UNSENT, "synack_unsent", "cookies and resets to clients that could not be sent") \
 	OUTCOME(ACK_COOKIE_VALID, "ack_cookie_valid", "third ACKs with a valid cookie") \
 	OUTCOME(ACK_COOKIE_INVALID, "ack_cookie_invalid", "ACKs without one, left to conntrack") \
+	OUTCOME(ACK_OVER_RATE, "ack_over_rate", "third ACKs with a valid cookie refused for their source's rate") \
 	OUTCOME(ACK_HELD, "ack_held", "packets held until the server answered") \
 	OUTCOME(ACK_HOLD_FULL, "ack_hold_full", "packets dropped for lack of room to hold them") \
 	OUTCOME(ACK_AFTER_HANDOVER, "ack_after_handover", "packets of a handed-over connection, passed") \
@@ -32,6 +39,7 @@
 	OUTCOME(HALF_OPEN_EXPIRED, "half_open_expired", "half-open entries ended by the timeout") \
 	OUTCOME(HALF_OPEN_UNTRACKED, "half_open_untracked", "handshakes that notrack rules hide from conntrack") \
 	OUTCOME(HALF_OPEN_EVICTED, "half_open_evicted", "oldest half-open entries that gave way in a full table") \
+	OUTCOME(SOURCE_BANNED, "source_banned", "bans for exceeding the rate limit") \
 	OUTCOME(SOURCE_EVICTED, "source_evicted", "sources that gave way in a full table") \
 	OUTCOME(OPTIONS_LEARNED, "options_learned", "SYN-ACKs of a server read for its options") \
 	OUTCOME(ICMP_TRANSLATED, "icmp_translated", "path-MTU errors translated to the server's sequence space") \

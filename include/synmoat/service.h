@@ -3,8 +3,14 @@
  *
  *             half-open >= arm_at                    load < disarm_at for hold_ns
  *  WATCHING ----------------------> ARMED ------------------------------------------> DRAINING --> WATCHING
- *  SYNs pass and                    SYNs are answered with cookies; the               after drain_ns; SYNs pass,
- *  are counted                      load is the count of unanswered ones              cookies sent before are honoured
+ *  SYNs pass and  |                 SYNs are answered with cookies; the load    ^     after drain_ns; SYNs pass,
+ *  are counted    |                 is what is half-open, plus the count of     |     cookies sent before are honoured
+ *                 |                 unanswered cookies                          |
+ *                 +---------------> WARY ---------------------------------------+
+ *                   a source holds  SYNs of such sources alone are              there is no such source any more
+ *                   too many        answered with cookies
+ *
+ * From WARY and DRAINING a full backlog arms as from WATCHING; from ARMED and DRAINING a greedy source leads to WARY.
  *
  * Shared by all shards: what they read or count is atomic, the rest is the supervisor's own. */
 #ifndef SYNMOAT_SERVICE_H
@@ -22,6 +28,7 @@
 
 enum service_posture {
 	SERVICE_WATCHING,
+	SERVICE_WARY,
 	SERVICE_ARMED,
 	SERVICE_DRAINING,
 };
@@ -30,6 +37,20 @@ enum service_cookies {
 	SERVICE_COOKIES_AUTO,
 	SERVICE_COOKIES_ALWAYS,
 	SERVICE_COOKIES_NEVER,
+};
+
+/* What an operator has ordered at run time, over what the config says of cookies. */
+enum service_override {
+	SERVICE_OVERRIDE_AUTO, /* nothing */
+	SERVICE_OVERRIDE_ARM,
+	SERVICE_OVERRIDE_DISARM,
+};
+
+/* When a backlog that fills arms the service: not when it is no flood that fills it (character.h). */
+enum service_patience {
+	SERVICE_ARMS_AT_ONCE,      /* at arm_at */
+	SERVICE_ARMS_WHEN_CROWDED, /* at crowd_at */
+	SERVICE_ARMS_NEVER,
 };
 
 /* What the server itself answers to a SYN, learned from its SYN-ACKs. An option counts as known once a SYN that offered
@@ -56,22 +77,35 @@ struct service {
 	struct addr address;
 	uint16_t port;
 	enum service_cookies cookies;
+	enum service_override override;
 	uint32_t configured_limit; /* 0 = the listener's */
 
 	_Atomic uint32_t limit;  /* half-open entries the listener can hold; 0 = unknown */
 	_Atomic uint32_t arm_at; /* entries */
+	_Atomic uint32_t crowd_at;
 	_Atomic uint32_t disarm_at;
-	_Atomic uint32_t half_open;  /* entries of all shards */
-	_Atomic uint8_t posture;     /* enum service_posture */
-	_Atomic bool untracked;      /* conntrack is told not to see it (notrack): a handover cannot be */
-	_Atomic uint64_t learned[2]; /* packed struct service_learned: [0] IPv4, [1] IPv6 */
+	_Atomic uint32_t half_open;     /* entries of all shards */
+	_Atomic uint32_t kernel_held;   /* entries of the kernel, however old, when last counted */
+	_Atomic int32_t begun_since;    /* begun since then, less those that their clients have ended */
+	_Atomic uint64_t wary_until_ns; /* a source is, or was until then, challenged on its own account */
+	_Atomic uint8_t posture;        /* enum service_posture */
+	_Atomic uint8_t patience;       /* enum service_patience */
+	_Atomic bool exempt;            /* nobody is challenged on its account: cookies = never */
+	_Atomic bool everybody;         /* proven sources are, too: cookies = always */
+	_Atomic bool untracked;         /* conntrack is told not to see it (notrack): a handover cannot be */
+	_Atomic uint64_t learned[2];    /* packed struct service_learned: [0] IPv4, [1] IPv6 */
 
 	bool in_use; /* the supervisor's from here on */
+	bool fresh;  /* new in its slot: what is known there is of another */
 	bool wanted;
 	bool listening;
-	uint64_t listened_ns;   /* last time it was */
-	uint64_t calm_since_ns; /* 0 = load is not below disarm_at */
-	uint64_t since_ns;      /* of the posture */
+	uint32_t kernel_young;  /* entries of the kernel as old as ours are: more than ours when ACKs are forged */
+	bool accept_queue_full; /* of one of its listeners: the server does not take what is ready */
+	uint64_t accept_queue_full_ns; /* last time it was; 0 = never */
+	uint64_t listened_ns;          /* last time it was */
+	uint64_t calm_since_ns;        /* 0 = load is not below disarm_at */
+	uint64_t since_ns;             /* of the posture */
+	uint64_t pressed_since_ns;     /* load is at or above arm_at; 0 = it is not */
 };
 
 struct service_timing {
@@ -82,10 +116,27 @@ struct service_timing {
 /* The number of entries that `percent` of `limit` means: at least 1. */
 uint32_t service_threshold(uint32_t limit, unsigned percent);
 
-/* Sets limit and both thresholds. With limit 0, unknown, a service neither trips nor stays armed. */
-void service_set_limit(struct service *service, uint32_t limit, unsigned arm_percent, unsigned disarm_percent);
+/* Percentages of a service's limit. */
+struct service_thresholds {
+	unsigned arm_percent, crowd_percent, disarm_percent;
+};
 
-/* The posture that follows from `load` (half-open entries, or unanswered cookies while armed) at `now_ns`, which must
+/* Sets limit and thresholds. With limit 0, unknown, a service neither trips nor stays armed. */
+void service_set_limit(struct service *service, uint32_t limit, const struct service_thresholds *thresholds);
+
+/* What counts: the operator's word, else the config's. */
+enum service_cookies service_cookies(const struct service *service);
+
+/* Whether `load` (half-open entries) arms the service, as things stand. Any thread. */
+bool service_trips(const struct service *service, uint32_t load);
+
+/* Entries that the kernel holds by now, as far as is known. Any thread. */
+uint32_t service_held(const struct service *service);
+
+/* A source of this service is challenged on its own account at least until then. Any thread. */
+void service_wary_until(struct service *service, uint64_t until_ns);
+
+/* The posture that follows from `load` (half-open entries, and while armed unanswered cookies) at `now_ns`, which must
  * not be 0. Changes only the supervisor's notes; the caller makes the change come true with service_enter(). */
 enum service_posture service_next(struct service *service, const struct service_timing *timing, uint32_t load,
 				  uint64_t now_ns);

@@ -11,6 +11,7 @@
 #define OLD 6 /* 192.0.2.1:25: never */
 #define INTERFACE 3
 #define HALF_OPEN_MAX 2048
+#define SOURCES_MAX 4096
 #define HANDOVERS_MAX 4
 #define TIMEOUT_S 30
 #define START_NS (5000 * NSEC_PER_SEC)
@@ -31,21 +32,42 @@ static struct guard guard;
 static struct decision decision;
 static uint64_t now_ns;
 
-static inline void guard_make(void)
+/* A policy that asks nothing of a source. */
+static const struct policy no_policy = {.span_s = 10, .rate_burst = 1};
+
+static const struct service_thresholds thresholds = {50, 85, 25};
+static const struct source_prefixes single_hosts = {SOURCE_PREFIX_V4_BITS, SOURCE_PREFIX_V6_BITS};
+
+static inline void guard_make_with(const struct policy *policy, const struct source_prefixes *prefixes)
 {
-	struct guard_limits limits = {TIMEOUT_S, false, HALF_OPEN_MAX, 4096, HANDOVERS_MAX, 0, 1000};
+	struct guard_limits limits = {
+		.policy = *policy,
+		.handshake_timeout_s = TIMEOUT_S,
+		.half_open_max = HALF_OPEN_MAX,
+		.sources_max = SOURCES_MAX,
+		.handovers_max = HANDOVERS_MAX,
+		.held_max = 1000,
+		.prefixes = *prefixes,
+	};
 	struct cookie_secret secret = {.epoch = 78, .keys = {{{1, 2}}, {{3, 4}}}};
 	struct service_binding bindings[] = {
 		{address("192.0.2.1"), 80, WEB}, {address("2001:db8::1"), 80, WEB}, {address("192.0.2.1"), 25, OLD}};
 
 	memset(services, 0, sizeof(services));
-	service_set_limit(&services[WEB], 8, 50, 25);
-	service_set_limit(&services[OLD], 8, 50, 25);
+	service_set_limit(&services[WEB], 8, &thresholds);
+	service_set_limit(&services[OLD], 8, &thresholds);
 	services[OLD].cookies = SERVICE_COOKIES_NEVER;
+	services[OLD].patience = SERVICE_ARMS_NEVER;
+	services[OLD].exempt = true;
 	map = service_map_new(bindings, 3);
 	ck_assert_int_eq(guard_init(&guard, &limits, services, &secret, &key, START_NS), 0);
 	guard.map = map;
 	now_ns = START_NS;
+}
+
+static inline void guard_make(void)
+{
+	guard_make_with(&no_policy, &single_hosts);
 }
 
 static inline void guard_drop(void)
@@ -75,14 +97,16 @@ static inline void guard_make_armed(void)
 
 /* ---- packets ---- */
 
-#define V6 0x10000U /* added to a client's number: an IPv6 client */
+/* Added to a client's number: an IPv6 client; another port of the same client. */
+#define V6 0x10000U
+#define PORT 0x20000U
 
 static inline struct segment client_to_web(uint32_t n, uint8_t flags)
 {
 	return (struct segment){
 		.source = host(n & V6, n & 0xffff),
 		.destination = address(n & V6 ? "2001:db8::1" : "192.0.2.1"),
-		.source_port = 40000,
+		.source_port = (uint16_t)(40000 + n / PORT),
 		.destination_port = 80,
 		.seq = n * 1000,
 		.flags = flags,

@@ -36,10 +36,13 @@ START_TEST(a_syn_is_counted_against_its_source)
 	ck_assert_uint_eq(source->half_open, 1);
 	ck_assert_uint_eq(source->completed, 1);
 	ck_assert_uint_eq(source->last_s, START_NS / NSEC_PER_SEC);
-	ck_assert_uint_eq(tally_rate_pps(&guard.tallies[WEB], now_ns + NSEC_PER_SEC), 3);
-	ck_assert_uint_eq(tally_distinct(&guard.tallies[WEB].sketch), 1);
+	ck_assert_uint_eq(tally_distinct(&guard.tallies[WEB].current), 1);
 	syn_from(2);
-	ck_assert_uint_eq(tally_distinct(&guard.tallies[WEB].sketch), 2);
+	ck_assert_uint_eq(tally_distinct(&guard.tallies[WEB].current), 2);
+	ck_assert_uint_eq(guard.tallies[WEB].totals.syns, 4);
+	ck_assert_uint_eq(guard.tallies[WEB].totals.begun, 3);
+	ck_assert_uint_eq(guard.tallies[WEB].totals.retransmitted, 1);
+	ck_assert_uint_eq(guard.tallies[WEB].totals.completed, 1);
 }
 END_TEST
 
@@ -202,15 +205,89 @@ START_TEST(clients_that_answer_are_not_capped)
 }
 END_TEST
 
+/* TCP-MD5 or TCP-AO, and whether the kernel checks the one or the other. */
+static void offer_signed(uint32_t n, bool ao, bool checks_md5, bool checks_ao)
+{
+	struct segment syn = syn_of(n);
+
+	guard.limits.kernel_checks_md5 = checks_md5;
+	guard.limits.kernel_checks_ao = checks_ao;
+	syn.options.md5 = !ao;
+	syn.options.ao = ao;
+	offer(&syn);
+}
+
+#define POSTURES 4
+
+/* In each posture: with TCP-MD5, with TCP-AO, from IPv6, and while we only observe. */
 START_TEST(a_signed_syn_is_the_kernels_to_judge)
+{
+	unsigned how = (unsigned)_i / POSTURES;
+	bool ao = how == 1;
+
+	service_enter(&services[WEB], (enum service_posture)(_i % POSTURES), now_ns);
+	guard.limits.observe = how == 3;
+	for (uint32_t n = 1; n <= 100; n++) { /* from anybody, at any number */
+		offer_signed(how == 2 ? V6 + n : n, ao, !ao, ao);
+		decided(ACT_PASS, TREAT_PLAIN, SEND_NOTHING);
+		ck_assert_int_eq(decision.trip, -1);
+	}
+	ck_assert_uint_eq(counted(OUTCOME_SYN_RECEIVED), 100);
+	ck_assert_uint_eq(counted(OUTCOME_SYN_SIGNED), 100);
+	ck_assert_uint_eq(services[WEB].half_open, 0);
+	ck_assert_uint_eq(halfopen_count(guard.halfopen), 0);
+	ck_assert_uint_eq(source_count(guard.sources), 0);
+	ck_assert_uint_eq(guard.tallies[WEB].totals.syns, 0);
+	ck_assert_uint_eq(tally_unanswered(&guard.tallies[WEB], TIMEOUT_S, now_ns), 0);
+	ck_assert_uint_eq(services[WEB].wary_until_ns, 0);
+}
+END_TEST
+
+/* Anybody can write it. 0, 2: the kernel checks none; 1, 3: the other. */
+START_TEST(a_signature_that_the_kernel_does_not_check_is_just_an_option)
+{
+	bool ao = _i >= 2, other = _i % 2;
+
+	learn(false);
+	offer_signed(1, ao, other && ao, other && !ao);
+	ck_assert_int_eq(decision.act, ACT_PASS);
+	ck_assert_uint_eq(services[WEB].half_open, 1);
+	ck_assert_uint_eq(counted(OUTCOME_SYN_ACCEPTED), 1);
+	arm();
+	for (uint32_t n = 2; n < 10; n++) {
+		offer_signed(n, ao, other && ao, other && !ao);
+		decided(ACT_DROP, TREAT_PLAIN, SEND_TO_CLIENT);
+		ck_assert(!decision.segment.options.md5 && !decision.segment.options.ao);
+	}
+	ck_assert_uint_eq(counted(OUTCOME_SYN_CHALLENGED), 8);
+	ck_assert_uint_eq(counted(OUTCOME_SYN_SIGNED), 0);
+	ck_assert_uint_eq(services[WEB].half_open, 1);
+	ck_assert_uint_eq(source_count(guard.sources), 9);
+	ck_assert_uint_eq(tally_unanswered(&guard.tallies[WEB], TIMEOUT_S, now_ns), 8);
+}
+END_TEST
+
+START_TEST(an_unsigned_syn_is_challenged_where_the_kernel_checks_signatures)
+{
+	guard.limits.kernel_checks_md5 = guard.limits.kernel_checks_ao = true;
+	learn(false);
+	arm();
+	challenge(1);
+	ck_assert_uint_eq(counted(OUTCOME_SYN_SIGNED), 0);
+}
+END_TEST
+
+START_TEST(a_signed_syn_to_no_service_is_one_to_no_service)
 {
 	struct segment syn = syn_of(1);
 
-	learn(false);
-	arm();
-	syn.options.authenticated = true;
+	guard.limits.kernel_checks_md5 = true;
+	syn.options.md5 = true;
+	syn.destination_port = 81;
 	offer(&syn);
-	ck_assert_int_eq(decision.act, ACT_PASS);
+	decided(ACT_PASS, TREAT_PLAIN, SEND_NOTHING);
+	ck_assert_uint_eq(counted(OUTCOME_SYN_UNKNOWN), 1);
+	ck_assert_uint_eq(counted(OUTCOME_SYN_SIGNED), 0);
 }
 END_TEST
 
@@ -303,7 +380,7 @@ START_TEST(a_source_that_gives_way_is_counted)
 	struct segment syn = syn_of(0);
 
 	syn.destination_port = 25; /* watched, too */
-	for (uint32_t n = 0; n <= 4096; n++) {
+	for (uint32_t n = 0; n <= SOURCES_MAX; n++) {
 		syn.source = host(false, n);
 		offer(&syn);
 		syn.flags = TCP_ACK;
@@ -311,7 +388,7 @@ START_TEST(a_source_that_gives_way_is_counted)
 		syn.flags = TCP_SYN;
 	}
 	ck_assert_uint_eq(counted(OUTCOME_SOURCE_EVICTED), 1);
-	ck_assert_uint_eq(source_count(guard.sources), 4096);
+	ck_assert_uint_eq(source_count(guard.sources), SOURCES_MAX);
 }
 END_TEST
 
@@ -359,25 +436,6 @@ START_TEST(a_service_told_never_does_not_trip)
 		ck_assert_int_eq(decision.trip, -1);
 	}
 	ck_assert_uint_eq(services[OLD].half_open, 99);
-}
-END_TEST
-
-START_TEST(the_sketch_looks_back_ten_seconds_in_peace_and_over_the_whole_attack)
-{
-	struct tally_sketch *sketch = &guard.tallies[WEB].sketch;
-
-	syn_from(1);
-	ck_assert_uint_eq(sketch->since_ns, START_NS);
-	now_ns += 10 * NSEC_PER_SEC;
-	syn_from(2);
-	ck_assert_uint_eq(sketch->syns, 2);
-	now_ns++;
-	syn_from(3);
-	ck_assert_uint_eq(sketch->syns, 1);
-	arm();
-	now_ns += 100 * NSEC_PER_SEC;
-	syn_from(4);
-	ck_assert_uint_eq(sketch->syns, 2);
 }
 END_TEST
 
@@ -613,11 +671,12 @@ START_TEST(an_armed_service_lets_a_syn_pass_that_offers_something_new)
 	decided(ACT_PASS, TREAT_LEARN, SEND_NOTHING);
 }
 END_TEST
+
 /* ---- the books ---- */
 
 static const enum outcome syn_outcomes[] = {
-	OUTCOME_SYN_ACCEPTED, OUTCOME_SYN_RETRANSMITTED, OUTCOME_SYN_CHALLENGED,
-	OUTCOME_SYN_TO_LEARN, OUTCOME_SYN_UNKNOWN,       OUTCOME_SYN_MALFORMED,
+	OUTCOME_SYN_ACCEPTED, OUTCOME_SYN_RETRANSMITTED, OUTCOME_SYN_CHALLENGED, OUTCOME_SYN_TO_LEARN,
+	OUTCOME_SYN_SIGNED,   OUTCOME_SYN_UNKNOWN,       OUTCOME_SYN_MALFORMED,
 };
 
 START_TEST(each_syn_is_accounted_for_once)
@@ -625,19 +684,21 @@ START_TEST(each_syn_is_accounted_for_once)
 	uint64_t seed = 8, sum = 0;
 
 	for (unsigned i = 0; i < 20000; i++, now_ns += NSEC_PER_MSEC) {
-		struct segment syn = syn_of(random_below(&seed, 200));
+		struct segment syn = syn_of(random_below(&seed, 5000));
 
 		syn.destination_port = random_below(&seed, 9) ? 80 : 81;
 		syn.options.sack = random_below(&seed, 2);
-		service_enter(&services[WEB], i / 500 % 3, now_ns);
-		guard.limits.observe = i / 1500 % 2;
+		syn.options.md5 = random_below(&seed, 9) == 0;
+		guard.limits.kernel_checks_md5 = random_below(&seed, 2);
+		service_enter(&services[WEB], i / 500 % 4, now_ns);
+		guard.limits.observe = i / 2000 % 2;
 		offer(&syn);
 		must(decision.act == ACT_PASS || decision.act == ACT_DROP);
 		must((decision.act == ACT_DROP) == (decision.send == SEND_TO_CLIENT));
 		due();
 	}
 	for (unsigned i = 0; i < sizeof(syn_outcomes) / sizeof(syn_outcomes[0]); i++) {
-		ck_assert(syn_outcomes[i] == OUTCOME_SYN_MALFORMED || counted(syn_outcomes[i]) > 0);
+		ck_assert(syn_outcomes[i] == OUTCOME_SYN_MALFORMED || counted(syn_outcomes[i]) > 10);
 		sum += counted(syn_outcomes[i]);
 	}
 	ck_assert_uint_eq(sum, 20000);
@@ -779,7 +840,14 @@ END_TEST
 #ifndef __SANITIZE_ADDRESS__
 START_TEST(without_memory_there_is_no_guard)
 {
-	struct guard_limits limits = {TIMEOUT_S, false, 64, 64, 64, 64, 64};
+	struct guard_limits limits = {
+		.policy = no_policy,
+		.handshake_timeout_s = TIMEOUT_S,
+		.half_open_max = 64,
+		.sources_max = 64,
+		.handovers_max = 64,
+		.prefixes = single_hosts,
+	};
 	struct rlimit memory = {256 << 20, 256 << 20};
 	struct cookie_secret secret = {.epoch = 1};
 	uint32_t *tables[] = {&limits.half_open_max, &limits.sources_max, &limits.handovers_max};
@@ -815,7 +883,10 @@ static Suite *guard_suite(void)
 	tcase_add_test(peace, while_cookies_cannot_be_sent_syns_pass);
 	tcase_add_test(peace, a_network_that_answers_nothing_is_left_in_peace);
 	tcase_add_test(peace, clients_that_answer_are_not_capped);
-	tcase_add_test(peace, a_signed_syn_is_the_kernels_to_judge);
+	tcase_add_loop_test(peace, a_signed_syn_is_the_kernels_to_judge, 0, 4 * POSTURES);
+	tcase_add_loop_test(peace, a_signature_that_the_kernel_does_not_check_is_just_an_option, 0, 4);
+	tcase_add_test(peace, an_unsigned_syn_is_challenged_where_the_kernel_checks_signatures);
+	tcase_add_test(peace, a_signed_syn_to_no_service_is_one_to_no_service);
 	tcase_add_test(peace, a_rst_of_the_server_ends_the_half_open_entry);
 	tcase_add_test(peace, an_answer_to_nothing_we_know_passes);
 	tcase_add_test(peace, the_timeout_ends_the_half_open_entry_at_exactly_its_time);
@@ -828,7 +899,6 @@ static Suite *guard_suite(void)
 	tcase_add_test(peace, what_other_shards_let_through_counts);
 	tcase_add_test(peace, completed_handshakes_do_not_trip);
 	tcase_add_test(peace, a_service_told_never_does_not_trip);
-	tcase_add_test(peace, the_sketch_looks_back_ten_seconds_in_peace_and_over_the_whole_attack);
 	tcase_add_test(peace, in_peace_the_first_syn_is_learned_from_and_then_one_a_second);
 	tcase_add_test(peace, a_syn_that_offers_less_than_is_known_has_nothing_to_teach);
 	tcase_add_loop_test(peace, a_servers_answer_teaches_its_options, 0, 2);

@@ -126,6 +126,72 @@ START_TEST(a_table_full_of_handovers_drops_the_third_ack)
 }
 END_TEST
 
+/* Which passed before the arming, say. Anybody may send it: whether it is a client's, conntrack sees. */
+START_TEST(an_ack_of_a_half_open_connection_passes_and_ends_nothing)
+{
+	uint32_t n = _i ? V6 + 1 : 1;
+	struct segment syn = syn_of(n);
+	struct source *source;
+
+	service_enter(&services[WEB], SERVICE_WATCHING, now_ns);
+	offer(&syn);
+	arm();
+	for (uint32_t guess = 0; guess < 1000; guess++) {
+		third_ack(n, guess * 0x1234567);
+		decided(ACT_PASS, TREAT_PLAIN, SEND_NOTHING);
+		must(decision.trip == -1 && !decision.splice && !decision.drop_held && !decision.forget_flow);
+	}
+	source = source_find(guard.sources, &syn.source);
+	ck_assert_uint_eq(counted(OUTCOME_PACKET_PASSED), 1000);
+	ck_assert_uint_eq(counted(OUTCOME_HALF_OPEN_COMPLETED), 0);
+	ck_assert_uint_eq(counted(OUTCOME_ACK_COOKIE_INVALID), 0);
+	ck_assert_uint_eq(services[WEB].half_open, 1);
+	ck_assert_uint_eq(halfopen_count(guard.halfopen), 1);
+	ck_assert_uint_eq(source->half_open, 1);
+	ck_assert_uint_eq(source->completed + source->proven_s, 0);
+	ck_assert_uint_eq(guard.tallies[WEB].totals.completed, 0);
+
+	first_ack_from(n, TCP_ACK); /* conntrack has judged this one */
+	decided(ACT_PASS, TREAT_PLAIN, SEND_NOTHING);
+	ck_assert_uint_eq(counted(OUTCOME_HALF_OPEN_COMPLETED), 1);
+	ck_assert_uint_eq(services[WEB].half_open, 0);
+	ck_assert_uint_eq(source->completed, 1);
+	third_ack(n, 0x1234567); /* and that was that */
+	decided(ACT_PASS, TREAT_UNPROVEN, SEND_NOTHING);
+}
+END_TEST
+
+/* Its SYN was repeated while no cookies could be sent: the kernel has the handshake. */
+START_TEST(a_half_open_connection_is_the_kernels_even_with_a_valid_cookie)
+{
+	uint32_t cookie = challenge(1);
+
+	guard_cookies_fail(&guard, now_ns);
+	syn_from(1);
+	ck_assert_int_eq(decision.act, ACT_PASS);
+	third_ack(1, cookie);
+	decided(ACT_PASS, TREAT_PLAIN, SEND_NOTHING);
+	ck_assert_ptr_null(splice_of(1));
+	ck_assert_uint_eq(services[WEB].half_open, 1);
+	ck_assert_uint_eq(counted(OUTCOME_ACK_COOKIE_VALID), 0);
+}
+END_TEST
+
+START_TEST(a_handover_under_way_goes_on_though_its_flow_is_half_open)
+{
+	struct splice *splice = begin_handover(1);
+
+	service_enter(&services[WEB], SERVICE_DRAINING, now_ns);
+	syn_from(1);
+	ck_assert_int_eq(decision.act, ACT_PASS);
+	ck_assert_uint_eq(services[WEB].half_open, 1);
+	third_ack(1, splice->cookie);
+	decided(ACT_HOLD, TREAT_PLAIN, SEND_NOTHING);
+	ck_assert_ptr_eq(decision.splice, splice);
+	ck_assert_uint_eq(services[WEB].half_open, 1);
+}
+END_TEST
+
 /* ---- waiting for the server ---- */
 
 START_TEST(what_comes_before_the_servers_answer_is_held_in_order)
@@ -611,6 +677,9 @@ static Suite *handover_suite(void)
 	tcase_add_loop_test(third, a_third_ack_is_good_for_two_epochs_and_too_old_in_the_third, 0, 4);
 	tcase_add_test(third, a_draining_service_honours_cookies_sent_before);
 	tcase_add_test(third, a_table_full_of_handovers_drops_the_third_ack);
+	tcase_add_loop_test(third, an_ack_of_a_half_open_connection_passes_and_ends_nothing, 0, 2);
+	tcase_add_test(third, a_half_open_connection_is_the_kernels_even_with_a_valid_cookie);
+	tcase_add_test(third, a_handover_under_way_goes_on_though_its_flow_is_half_open);
 
 	suite_add_tcase(suite, handover);
 	tcase_add_checked_fixture(handover, guard_make_armed, guard_drop);

@@ -19,6 +19,8 @@ static void is(struct tcp_options parsed, struct tcp_options expected)
 	ck_assert_int_eq(parsed.timestamps, expected.timestamps);
 	ck_assert_uint_eq(parsed.tsval, expected.tsval);
 	ck_assert_uint_eq(parsed.tsecr, expected.tsecr);
+	ck_assert_int_eq(parsed.md5, expected.md5);
+	ck_assert_int_eq(parsed.ao, expected.ao);
 }
 
 static const struct tcp_options none = {.wscale = -1};
@@ -102,6 +104,76 @@ START_TEST(of_an_option_given_twice_the_last_counts)
 }
 END_TEST
 
+/* An option of `kind` that says to be of `length`, between two others. */
+static struct tcp_options with_option(uint8_t kind, uint8_t length)
+{
+	uint8_t data[OPTIONS_BYTES_MAX + 8] = {1, 3, 3, 7};
+	size_t bytes = 4;
+
+	data[bytes] = kind;
+	data[bytes + 1] = length;
+	bytes += length;
+	data[bytes++] = 4;
+	data[bytes++] = 2;
+	return options_parse(data, bytes);
+}
+
+/* RFC 2385 2: 16 bytes of digest. */
+START_TEST(a_md5_signature_is_one_of_exactly_its_length)
+{
+	for (uint8_t length = 2; length <= OPTIONS_BYTES_MAX; length++)
+		is(with_option(19, length), (struct tcp_options){.wscale = 7, .sack = true, .md5 = length == 18});
+	is(options_parse((const uint8_t[18]){19, 18}, 17), none);
+	is(options_parse((const uint8_t[18]){19, 18}, 18), (struct tcp_options){.wscale = -1, .md5 = true});
+}
+END_TEST
+
+/* tcp_parse_md5sig_option(), net/ipv4/tcp_input.c, before Linux 6.7: after a first of another length it sees none. */
+START_TEST(of_two_md5_signatures_the_first_counts)
+{
+	is(options_parse((const uint8_t[20]){19, 2, 19, 18}, 20), none);
+	is(options_parse((const uint8_t[20]){19, 18, [18] = 19, 2}, 20),
+	   (struct tcp_options){.wscale = -1, .md5 = true});
+}
+END_TEST
+
+/* RFC 5925 2.2: two key ids, and a MAC of any length; none is no signature. */
+START_TEST(an_ao_signature_has_a_mac)
+{
+	for (uint8_t length = 2; length <= OPTIONS_BYTES_MAX; length++)
+		is(with_option(29, length), (struct tcp_options){.wscale = 7, .sack = true, .ao = length > 4});
+	is(options_parse((const uint8_t[16]){29, 16}, 15), none);
+	is(options_parse((const uint8_t[16]){29, 16}, 16), (struct tcp_options){.wscale = -1, .ao = true});
+}
+END_TEST
+
+START_TEST(a_signature_after_the_end_is_none)
+{
+	is(options_parse((const uint8_t[19]){0, 19, 18}, 19), none);
+	is(options_parse((const uint8_t[17]){0, 29, 16}, 17), none);
+	is(options_parse((const uint8_t[19]){1, 19, 18}, 19), (struct tcp_options){.wscale = -1, .md5 = true});
+}
+END_TEST
+
+START_TEST(both_signatures_are_seen)
+{
+	is(options_parse((const uint8_t[34]){19, 18, [18] = 29, 16}, 34),
+	   (struct tcp_options){.wscale = -1, .md5 = true, .ao = true});
+}
+END_TEST
+
+START_TEST(signatures_are_not_written)
+{
+	struct tcp_options options = {.mss = 1460, .wscale = 7, .sack = true};
+	uint8_t without[OPTIONS_BYTES_MAX], with[OPTIONS_BYTES_MAX];
+	size_t bytes = options_write(without, &options);
+
+	options.md5 = options.ao = true;
+	ck_assert_uint_eq(options_write(with, &options), bytes);
+	ck_assert_mem_eq(with, without, bytes);
+}
+END_TEST
+
 START_TEST(options_are_laid_out_as_linux_does)
 {
 	static const struct tcp_options full = {
@@ -138,12 +210,12 @@ END_TEST
 /* Fresh memory of exact size each time, so that a sanitizer sees a read past the end. */
 START_TEST(random_bytes_are_read_within_bounds)
 {
-	static const uint8_t kinds[] = {0, 1, 2, 3, 4, 5, 8, 30, 254};
-	static const uint8_t lengths[] = {0, 1, 2, 3, 4, 10, 40, 255};
+	static const uint8_t kinds[] = {0, 1, 2, 3, 4, 5, 8, 19, 29, 30, 254};
+	static const uint8_t lengths[] = {0, 1, 2, 3, 4, 10, 16, 18, 40, 255};
 	uint64_t seed = 1;
-	unsigned found = 0;
+	unsigned found = 0, signatures = 0;
 
-	for (unsigned round = 0; round < 200000; round++) {
+	for (unsigned round = 0; round < 400000; round++) {
 		size_t bytes = random_below(&seed, OPTIONS_BYTES_MAX + 1);
 		uint8_t *data = malloc(bytes), out[OPTIONS_BYTES_MAX];
 		struct tcp_options options, again;
@@ -160,9 +232,11 @@ START_TEST(random_bytes_are_read_within_bounds)
 		again = options_parse(out, options_write(out, &options));
 		must(same(&options, &again));
 		found += options.mss && options.sack;
+		signatures += options.md5 || options.ao;
 		free(data);
 	}
 	ck_assert_uint_gt(found, 100); /* not everything was noise */
+	ck_assert_uint_gt(signatures, 100);
 }
 END_TEST
 
@@ -184,10 +258,16 @@ static Suite *options_suite(void)
 	tcase_add_test(reading, an_option_that_ends_with_the_data_is_read);
 	tcase_add_test(reading, a_window_scale_above_14_counts_as_14);
 	tcase_add_test(reading, of_an_option_given_twice_the_last_counts);
+	tcase_add_test(reading, a_md5_signature_is_one_of_exactly_its_length);
+	tcase_add_test(reading, of_two_md5_signatures_the_first_counts);
+	tcase_add_test(reading, an_ao_signature_has_a_mac);
+	tcase_add_test(reading, a_signature_after_the_end_is_none);
+	tcase_add_test(reading, both_signatures_are_seen);
 	tcase_add_test(reading, random_bytes_are_read_within_bounds);
 
 	suite_add_tcase(suite, writing);
 	tcase_add_test(writing, options_are_laid_out_as_linux_does);
+	tcase_add_test(writing, signatures_are_not_written);
 	tcase_add_loop_test(writing, what_is_written_is_read_again_and_padded_to_words, 0, 16);
 	return suite;
 }

@@ -3,29 +3,35 @@
 
 #include <jansson.h>
 
+#include "face/command.h"
 #include "unit.h"
 
 /* clang-format off */
 static const struct report_service services[] = {
 	{
 		.name = "web", .address = "192.0.2.1", .port = 80, .cookies = "auto", .state = "watching",
+		.override = "auto", .character = "calm",
 		.half_open = 3, .limit = 128, .arm_at = 64, .disarm_at = 32,
 	},
 	{
 		.name = "tls", .address = "2001:db8::1", .port = 443, .cookies = "always", .state = "armed",
 		.armed = true, .half_open = 70, .limit = 4294967295, .arm_at = 64, .disarm_at = 32, .syn_per_s = 20000,
-		.distinct_sources = 4000,
+		.distinct_sources = 4000, .override = "auto", .character = "random-source flood",
+		.completion_percent = 2, .top_source = "198.51.100.7", .top_source_percent = 12,
+		.signature = "mss 1460, ttl 64", .signature_percent = 88,
 		.learned = {.mss = 1440, .wscale = 7, .sack = true, .timestamps = true},
 	},
 	{
 		.name = "old", .address = "any", .port = 25, .cookies = "never", .state = "not listening",
+		.override = "disarm", .character = "calm",
 		.learned = {.mss = 536, .wscale = -1},
 	},
 };
 
 static const struct report_source sources[] = {
-	{.address = "198.51.100.7", .half_open = 12, .syns = 18446744073709551615U >> 1, .completed = 2, .idle_s = 1},
-	{.address = "2001:db8:0:1::/64", .half_open = 1, .syns = 5, .challenged = 4, .idle_s = 60},
+	{.address = "198.51.100.7", .half_open = 12, .syns = 18446744073709551615U >> 1, .completed = 2, .idle_s = 1,
+	 .proven = true},
+	{.address = "2001:db8:0:1::/64", .half_open = 1, .syns = 5, .challenged = 4, .idle_s = 60, .wary = true},
 };
 /* clang-format on */
 
@@ -49,8 +55,10 @@ static void report_fill(void)
 		.source_capacity = 4294967295,
 		.service_count = 3,
 		.services = services,
+		.bans = 5,
 		.source_count = 2,
 		.sources = sources,
+		.sources_by = "half-open",
 	};
 	for (int i = 0; i < OUTCOME_COUNT; i++)
 		report.counters[i] = 1000000000000 + (uint64_t)i;
@@ -62,28 +70,45 @@ static void answer_free(void)
 	free(answer);
 }
 
-static int ask(const char *request)
+static FILE *answer_open(void)
 {
-	FILE *out;
-	int result;
-
 	free(answer);
-	out = open_memstream(&answer, &answer_bytes);
-	result = report_answer(&report, request, out);
+	answer = NULL;
+	return open_memstream(&answer, &answer_bytes);
+}
+
+static void answer_close(FILE *out)
+{
 	fclose(out);
 	ck_assert_uint_gt(answer_bytes, 0);
 	ck_assert_int_eq(answer[answer_bytes - 1], '\n');
-	return result;
 }
 
-static void ask_json(const char *request)
+static void answer_close_json(FILE *out)
 {
 	json_error_t error;
 
-	ck_assert_int_eq(ask(request), 0);
+	answer_close(out);
 	json_decref(json);
 	json = json_loads(answer, JSON_REJECT_DUPLICATES, &error);
 	ck_assert_msg(json != NULL, "%s in %s", error.text, answer);
+	ck_assert_ptr_eq(strchr(answer, '\n'), answer + answer_bytes - 1); /* one line */
+}
+
+static void ask(void (*report_it)(const struct report *, bool, FILE *))
+{
+	FILE *out = answer_open();
+
+	report_it(&report, false, out);
+	answer_close(out);
+}
+
+static void ask_json(void (*report_it)(const struct report *, bool, FILE *))
+{
+	FILE *out = answer_open();
+
+	report_it(&report, true, out);
+	answer_close_json(out);
 }
 
 static void says(const char *words)
@@ -94,15 +119,24 @@ static void says(const char *words)
 START_TEST(status_json_has_every_key_of_the_contract)
 {
 	const char *version, *mode, *policy;
-	json_int_t uptime, shards;
+	json_int_t uptime, shards, bans, entries, capacity, source_entries, source_capacity;
 	json_t *list, *counters;
 	int armed;
 
-	ask_json("status json");
-	ck_assert_int_eq(json_unpack(json, "{s:s, s:I, s:s, s:s, s:b, s:I, s:o, s:o}", "version", &version, "uptime_s",
-				     &uptime, "mode", &mode, "policy", &policy, "armed", &armed, "shards", &shards,
-				     "services", &list, "counters", &counters),
-			 0);
+	ask_json(report_status);
+	ck_assert_int_eq(
+		json_unpack(json,
+			    "{s:s, s:I, s:s, s:s, s:b, s:I, s:{s:{s:I, s:I !}, s:{s:I, s:I !} !}, s:I, s:o, s:o !}",
+			    "version", &version, "uptime_s", &uptime, "mode", &mode, "policy", &policy, "armed", &armed,
+			    "shards", &shards, "tables", "half_open", "entries", &entries, "capacity", &capacity,
+			    "sources", "entries", &source_entries, "capacity", &source_capacity, "bans", &bans,
+			    "services", &list, "counters", &counters),
+		0);
+	ck_assert_int_eq(entries, 73);
+	ck_assert_int_eq(capacity, 262144);
+	ck_assert_int_eq(source_entries, 44);
+	ck_assert_int_eq(source_capacity, 4294967295);
+	ck_assert_int_eq(bans, 5);
 	ck_assert_str_eq(version, "0.1.0");
 	ck_assert_int_eq(uptime, 8000);
 	ck_assert_str_eq(mode, "host");
@@ -118,7 +152,7 @@ START_TEST(status_json_counts_every_outcome_under_its_name)
 {
 	json_t *counters;
 
-	ask_json("status json");
+	ask_json(report_status);
 	counters = json_object_get(json, "counters");
 	ck_assert_uint_eq(json_object_size(counters), OUTCOME_COUNT);
 	for (int i = 0; i < OUTCOME_COUNT; i++)
@@ -131,11 +165,14 @@ START_TEST(a_service_is_told_with_what_was_learned)
 	const char *name, *address, *state, *cookies;
 	json_int_t port, half_open, limit, arm_at, disarm_at, rate, distinct, mss, wscale;
 	int armed, sack, timestamps;
+	json_t *service;
 
-	ask_json("services json");
+	ask_json(report_services);
+	service = json_array_get(json_object_get(json, "services"), 1);
+	ck_assert_uint_eq(json_object_size(service), 20);
 	ck_assert_int_eq(
-		json_unpack(json_array_get(json_object_get(json, "services"), 1),
-			    "{s:s, s:s, s:I, s:b, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:b, s:b}!}",
+		json_unpack(service,
+			    "{s:s, s:s, s:I, s:b, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:b, s:b !}}",
 			    "name", &name, "address", &address, "port", &port, "armed", &armed, "state", &state,
 			    "cookies", &cookies, "half_open", &half_open, "limit", &limit, "arm_at", &arm_at,
 			    "disarm_at", &disarm_at, "syn_per_s", &rate, "distinct_sources", &distinct, "learned",
@@ -158,11 +195,44 @@ START_TEST(a_service_is_told_with_what_was_learned)
 }
 END_TEST
 
+START_TEST(a_service_is_told_with_what_is_sent_to_it)
+{
+	const char *override, *character, *top_source, *signature;
+	json_int_t completion, top_percent, signature_percent;
+
+	ask_json(report_status);
+	ck_assert_int_eq(json_unpack(json_array_get(json_object_get(json, "services"), 1),
+				     "{s:s, s:s, s:I, s:s, s:I, s:s, s:I}", "override", &override, "character",
+				     &character, "completion_percent", &completion, "top_source", &top_source,
+				     "top_source_percent", &top_percent, "signature", &signature, "signature_percent",
+				     &signature_percent),
+			 0);
+	ck_assert_str_eq(override, "auto");
+	ck_assert_str_eq(character, "random-source flood");
+	ck_assert_int_eq(completion, 2);
+	ck_assert_str_eq(top_source, "198.51.100.7");
+	ck_assert_int_eq(top_percent, 12);
+	ck_assert_str_eq(signature, "mss 1460, ttl 64");
+	ck_assert_int_eq(signature_percent, 88);
+}
+END_TEST
+
+START_TEST(no_top_source_and_no_signature_are_null)
+{
+	json_t *service;
+
+	ask_json(report_services);
+	service = json_array_get(json_object_get(json, "services"), 0);
+	ck_assert(json_is_null(json_object_get(service, "top_source")));
+	ck_assert(json_is_null(json_object_get(service, "signature")));
+}
+END_TEST
+
 START_TEST(what_was_not_learned_is_null)
 {
 	json_t *learned;
 
-	ask_json("services json");
+	ask_json(report_services);
 	learned = json_object_get(json_array_get(json_object_get(json, "services"), 0), "learned");
 	ck_assert(json_is_null(json_object_get(learned, "mss")));
 	ck_assert(json_is_null(json_object_get(learned, "wscale")));
@@ -175,31 +245,35 @@ START_TEST(a_server_without_window_scaling_has_wscale_null)
 {
 	json_t *learned;
 
-	ask_json("services json");
+	ask_json(report_services);
 	learned = json_object_get(json_array_get(json_object_get(json, "services"), 2), "learned");
 	ck_assert_int_eq(json_integer_value(json_object_get(learned, "mss")), 536);
 	ck_assert(json_is_null(json_object_get(learned, "wscale")));
 }
 END_TEST
 
-START_TEST(sources_json_tells_each_source)
+START_TEST(sources_json_tells_each_source_and_their_order)
 {
 	json_t *source;
 	const char *address;
 	json_int_t half_open, syns, challenged, completed, idle;
+	int proven, wary;
 
-	ask_json("sources json");
+	ask_json(report_sources);
+	ck_assert_uint_eq(json_object_size(json), 2);
+	ck_assert_str_eq(json_string_value(json_object_get(json, "by")), "half-open");
 	ck_assert_uint_eq(json_array_size(json_object_get(json, "sources")), 2);
 	source = json_array_get(json_object_get(json, "sources"), 1);
-	ck_assert_int_eq(json_unpack(source, "{s:s, s:I, s:I, s:I, s:I, s:I !}", "address", &address, "half_open",
-				     &half_open, "syns", &syns, "challenged", &challenged, "completed", &completed,
-				     "idle_s", &idle),
+	ck_assert_int_eq(json_unpack(source, "{s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:I !}", "address", &address,
+				     "half_open", &half_open, "syns", &syns, "challenged", &challenged, "completed",
+				     &completed, "proven", &proven, "wary", &wary, "idle_s", &idle),
 			 0);
 	ck_assert_str_eq(address, "2001:db8:0:1::/64");
 	ck_assert_int_eq(half_open, 1);
 	ck_assert_int_eq(syns, 5);
 	ck_assert_int_eq(challenged, 4);
 	ck_assert_int_eq(completed, 0);
+	ck_assert(!proven && wary);
 	ck_assert_int_eq(idle, 60);
 }
 END_TEST
@@ -209,34 +283,40 @@ START_TEST(with_nothing_to_tell_the_lists_are_empty)
 	report.service_count = report.source_count = 0;
 	report.services = NULL;
 	report.sources = NULL;
-	ask_json("services json");
+	ask_json(report_services);
 	ck_assert_uint_eq(json_array_size(json_object_get(json, "services")), 0);
-	ask_json("sources json");
+	ask_json(report_sources);
 	ck_assert_uint_eq(json_array_size(json_object_get(json, "sources")), 0);
-	ask_json("status json");
+	ask_json(report_status);
 	ck_assert_uint_eq(json_array_size(json_object_get(json, "services")), 0);
-	ck_assert_int_eq(ask("status"), 0);
-	ck_assert_int_eq(ask("services"), 0);
-	ck_assert_int_eq(ask("sources"), 0);
+	ask(report_status);
+	ask(report_services);
+	ask(report_sources);
 }
 END_TEST
 
 START_TEST(status_tells_thresholds_and_counters_in_about_ten_lines)
 {
+	char syns[160];
 	int lines = 0;
 
-	ck_assert_int_eq(ask("status"), 0);
+	ask(report_status);
 	for (const char *c = answer; *c; c++)
 		lines += *c == '\n';
 	ck_assert_int_le(lines, 12);
 	says("synmoatd 0.1.0: mode host, policy enforce, 2 shards, up 2 h 13 min\n");
 	says("ARMED: 1 of 3 services get SYN cookies\n");
-	says("  tls [2001:db8::1]:443: armed, half-open 70 of 4294967295 (arms at 64, disarms below 32), "
+	says("  tls [2001:db8::1]:443: armed, random-source flood, half-open 70 of 4294967295 (arms at 64, disarms below 32), "
 	     "20000 SYN/s from about 4000 sources\n");
 	says("  web 192.0.2.1:80: watching, half-open 3 of 128 (arms at 64, disarms below 32)\n");
-	says("  old any:25: not listening, half-open 0\n");
-	says("tables: 73 of 262144 half-open entries, 44 of 4294967295 sources\n");
-	says("SYNs: 1000000000000 received, 1000000000001 accepted, 1000000000003 challenged\n");
+	says("  old any:25: not listening (told to disarm), half-open 0\n");
+	says("tables: 73 of 262144 half-open entries, 44 of 4294967295 sources, 5 bans\n");
+	snprintf(syns, sizeof(syns), "SYNs: %lld received, %lld accepted, %lld challenged, %lld refused\n",
+		 1000000000000LL + OUTCOME_SYN_RECEIVED,
+		 3000000000000LL + OUTCOME_SYN_ACCEPTED + OUTCOME_SYN_DIRECT + OUTCOME_SYN_ALLOWED,
+		 2000000000000LL + OUTCOME_SYN_CHALLENGED + OUTCOME_SYN_SOURCE_CHALLENGED,
+		 2000000000000LL + OUTCOME_SYN_DENIED + OUTCOME_SYN_BANNED);
+	says(syns);
 	ck_assert(strstr(answer, "  tls") < strstr(answer, "  web"));
 }
 END_TEST
@@ -245,7 +325,7 @@ START_TEST(status_in_peace_says_so)
 {
 	report.armed = false;
 	report.service_count = 1;
-	ck_assert_int_eq(ask("status"), 0);
+	ask(report_status);
 	says("not armed: 0 of 1 services get SYN cookies\n");
 }
 END_TEST
@@ -253,7 +333,7 @@ END_TEST
 START_TEST(status_of_an_observer_says_would)
 {
 	report.policy = "observe";
-	ck_assert_int_eq(ask("status"), 0);
+	ask(report_status);
 	says("ARMED: 1 of 3 services would get SYN cookies\n");
 }
 END_TEST
@@ -266,7 +346,7 @@ START_TEST(status_of_many_services_stays_short)
 		many[i] = services[i == 99]; /* the last one is armed */
 	report.services = many;
 	report.service_count = 100;
-	ck_assert_int_eq(ask("status"), 0);
+	ask(report_status);
 	says("  tls ");
 	says("  and 92 more: see 'services'\n");
 }
@@ -285,76 +365,203 @@ START_TEST(uptime_is_told_in_two_units)
 
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
 		report.uptime_s = times[i].seconds;
-		ck_assert_int_eq(ask("status"), 0);
+		ask(report_status);
 		says(times[i].words);
 	}
 }
 END_TEST
 
-START_TEST(services_and_sources_are_tables)
+START_TEST(a_service_under_attack_is_shown_before_calm_ones)
 {
-	ck_assert_int_eq(ask("services"), 0);
+	struct report_service many[20];
+
+	for (int i = 0; i < 20; i++)
+		many[i] = services[0];
+	many[19] = services[1];
+	many[18].state = "wary";
+	many[18].character = "few-source flood";
+	report.services = many;
+	report.service_count = 20;
+	ask(report_status);
+	says("  web 192.0.2.1:80: wary, few-source flood, half-open 3 of 128");
+	ck_assert(strstr(answer, "  tls ") < strstr(answer, "wary, few"));
+	ck_assert(strstr(answer, "wary, few") < strstr(answer, "watching"));
+	says("  and 12 more: see 'services'\n");
+}
+END_TEST
+
+START_TEST(services_is_a_table_with_what_is_sent_below)
+{
+	ask(report_services);
 	says("ENDPOINT");
-	says("mss 1440 wscale 7 sack timestamps\n");
+	says("OVERRIDE");
+	says("mss 1440 wscale 7 sack timestamps\n"
+	     "    random-source flood: 2% of handshakes complete, 12% of SYNs from 198.51.100.7, "
+	     "88% alike: mss 1460, ttl 64\n");
 	says("mss 536\n");
 	says("192.0.2.1:80");
-	ck_assert_int_eq(ask("sources"), 0);
+	says("  never    disarm  ");
+	ck_assert_ptr_null(strstr(answer, "calm:")); /* two services are, and idle */
+}
+END_TEST
+
+START_TEST(sources_is_a_table_that_tells_its_order)
+{
+	ask(report_sources);
+	says("sources by half-open:\n");
 	says("HALF-OPEN");
 	says("9223372036854775807");
+	says("       1  proven\n");
 	says("2001:db8:0:1::/64 ");
+	says("      60  wary\n");
+	report.sources_by = "challenged";
+	ask(report_sources);
+	says("sources by challenged:\n");
 }
 END_TEST
 
-START_TEST(version_and_help_answer)
+START_TEST(version_answers)
 {
-	ck_assert_int_eq(ask("version"), 0);
+	ask(report_version);
 	ck_assert_str_eq(answer, "synmoatd 0.1.0\n");
-	ask_json("version json");
-	ck_assert_str_eq(json_string_value(json_object_get(json, "version")), "0.1.0");
-	ck_assert_int_eq(ask("help"), 0);
-	says("sources  ");
-	ask_json("help json");
-	ck_assert_uint_eq(json_object_size(json_object_get(json, "requests")), 5);
-}
-END_TEST
-
-START_TEST(blanks_around_words_do_not_matter)
-{
-	ck_assert_int_eq(ask("  version \r"), 0);
-	ck_assert_str_eq(answer, "synmoatd 0.1.0\n");
-	ck_assert_int_eq(ask("version\t json"), 0);
+	ask_json(report_version);
 	ck_assert_str_eq(answer, "{\"version\":\"0.1.0\"}\n");
 }
 END_TEST
 
-START_TEST(an_unknown_request_is_answered_with_the_known_ones)
+START_TEST(help_names_every_verb_and_what_it_takes)
 {
-	static const char *const bad[] = {"", "stat", "statuses", "status xml", "status json json", "json"};
+	FILE *out = answer_open();
+	json_t *requests;
+	char usage[64];
 
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		char expected[256];
-
-		ck_assert_int_eq(ask(bad[i]), -1);
-		snprintf(expected, sizeof(expected),
-			 "error: unknown request \"%s\": known are status, services, sources, version, help, each also "
-			 "followed by \"json\"\n",
-			 bad[i]);
-		ck_assert_str_eq(answer, expected);
+	report_help(false, out);
+	answer_close(out);
+	for (enum verb verb = 0; verb < VERB_COUNT; verb++) {
+		snprintf(usage, sizeof(usage), "%s %s", verb_words(verb), verb_arguments(verb));
+		says(usage);
+		says(verb_help(verb));
 	}
+	out = answer_open();
+	report_help(true, out);
+	answer_close_json(out);
+	requests = json_object_get(json, "requests");
+	ck_assert_uint_eq(json_object_size(requests), VERB_COUNT);
+	for (enum verb verb = 0; verb < VERB_COUNT; verb++)
+		ck_assert_str_eq(json_string_value(json_object_get(requests, verb_words(verb))), verb_help(verb));
 }
 END_TEST
 
-START_TEST(an_unknown_request_is_not_echoed_raw_nor_at_length)
+static void explain(const char *policy, size_t count, bool as_json)
 {
-	char request[257];
+	static const struct report_verdict verdicts[] = {
+		{"web", "any:80", "syn_challenged", "the service is armed, and the source is not proven"},
+		{"tls", "[2001:db8::1]:443", "syn_accepted", "the service is not armed"},
+	};
+	FILE *out = answer_open();
 
-	memset(request, 'x', sizeof(request));
-	request[0] = '\x1b';
-	request[256] = '\0';
-	ck_assert_int_eq(ask(request), -1);
-	says("request \"?xxx");
-	ck_assert_ptr_null(strchr(answer, '\x1b'));
-	ck_assert_uint_lt(answer_bytes, 200);
+	report_explain("192.0.2.7", policy, verdicts, count, as_json, out);
+	(as_json ? answer_close_json : answer_close)(out);
+}
+
+START_TEST(explain_tells_outcome_and_reason_for_each_service)
+{
+	explain("enforce", 2, false);
+	ck_assert_str_eq(answer,
+			 "192.0.2.7 -> web any:80: syn_challenged: the service is armed, and the source is not proven\n"
+			 "192.0.2.7 -> tls [2001:db8::1]:443: syn_accepted: the service is not armed\n");
+	explain("observe", 1, false);
+	ck_assert_str_eq(
+		answer,
+		"policy observe: nothing of this is done, only counted\n"
+		"192.0.2.7 -> web any:80: syn_challenged: the service is armed, and the source is not proven\n");
+	explain("enforce", 0, false);
+	ck_assert_str_eq(answer, "192.0.2.7 -> no protected service\n");
+}
+END_TEST
+
+START_TEST(explain_json_has_every_key_of_the_contract)
+{
+	const char *source, *policy, *service, *endpoint, *outcome, *why;
+
+	explain("enforce", 1, true);
+	ck_assert_int_eq(json_unpack(json, "{s:s, s:s, s:[{s:s, s:s, s:s, s:s !} !] !}", "source", &source, "policy",
+				     &policy, "verdicts", "service", &service, "endpoint", &endpoint, "outcome",
+				     &outcome, "why", &why),
+			 0);
+	ck_assert_str_eq(source, "192.0.2.7");
+	ck_assert_str_eq(policy, "enforce");
+	ck_assert_str_eq(service, "web");
+	ck_assert_str_eq(endpoint, "any:80");
+	ck_assert_str_eq(outcome, "syn_challenged");
+	ck_assert_str_eq(why, "the service is armed, and the source is not proven");
+	explain("observe", 0, true);
+	ck_assert_str_eq(answer, "{\"source\":\"192.0.2.7\",\"policy\":\"observe\",\"verdicts\":[]}\n");
+}
+END_TEST
+
+static void list(size_t count, bool as_json)
+{
+	static const struct report_cidr cidrs[] = {{"192.0.2.0/24", "config"}, {"2001:db8::1", "config and live"}};
+	FILE *out = answer_open();
+
+	report_cidrs("deny", cidrs, count, as_json, out);
+	(as_json ? answer_close_json : answer_close)(out);
+}
+
+START_TEST(a_list_tells_networks_and_where_they_come_from)
+{
+	list(2, false);
+	says("CIDR ");
+	says("192.0.2.0/24  ");
+	says("  config\n");
+	says("  config and live\n");
+	list(0, false);
+	ck_assert_str_eq(answer, "the deny list is empty\n");
+	list(2, true);
+	ck_assert_str_eq(answer, "{\"list\":\"deny\",\"entries\":[{\"cidr\":\"192.0.2.0/24\",\"origin\":\"config\"},"
+				 "{\"cidr\":\"2001:db8::1\",\"origin\":\"config and live\"}]}\n");
+	list(0, true);
+	ck_assert_str_eq(answer, "{\"list\":\"deny\",\"entries\":[]}\n");
+}
+END_TEST
+
+static void bans(size_t count, bool as_json)
+{
+	static const struct report_ban rows[] = {{"192.0.2.7", 600}, {"2001:db8::/64", 4294967295}};
+	FILE *out = answer_open();
+
+	report_bans(rows, count, as_json, out);
+	(as_json ? answer_close_json : answer_close)(out);
+}
+
+START_TEST(bans_tell_how_long_they_last)
+{
+	bans(2, false);
+	says("LEFT-S\n");
+	says("192.0.2.7  ");
+	says("     600\n");
+	bans(0, false);
+	ck_assert_str_eq(answer, "no source is banned\n");
+	bans(2, true);
+	ck_assert_str_eq(answer, "{\"bans\":[{\"source\":\"192.0.2.7\",\"left_s\":600},"
+				 "{\"source\":\"2001:db8::/64\",\"left_s\":4294967295}]}\n");
+	bans(0, true);
+	ck_assert_str_eq(answer, "{\"bans\":[]}\n");
+}
+END_TEST
+
+START_TEST(what_was_done_is_told)
+{
+	FILE *out = answer_open();
+
+	report_done("web: armed", false, out);
+	answer_close(out);
+	ck_assert_str_eq(answer, "ok: web: armed\n");
+	out = answer_open();
+	report_done("web: \"armed\"", true, out);
+	answer_close_json(out);
+	ck_assert_str_eq(answer, "{\"ok\":true,\"message\":\"web: \\\"armed\\\"\"}\n");
 }
 END_TEST
 
@@ -368,20 +575,27 @@ static Suite *report_suite(void)
 	tcase_add_test(answers, status_json_has_every_key_of_the_contract);
 	tcase_add_test(answers, status_json_counts_every_outcome_under_its_name);
 	tcase_add_test(answers, a_service_is_told_with_what_was_learned);
+	tcase_add_test(answers, a_service_is_told_with_what_is_sent_to_it);
+	tcase_add_test(answers, no_top_source_and_no_signature_are_null);
 	tcase_add_test(answers, what_was_not_learned_is_null);
 	tcase_add_test(answers, a_server_without_window_scaling_has_wscale_null);
-	tcase_add_test(answers, sources_json_tells_each_source);
+	tcase_add_test(answers, sources_json_tells_each_source_and_their_order);
 	tcase_add_test(answers, with_nothing_to_tell_the_lists_are_empty);
 	tcase_add_test(answers, status_tells_thresholds_and_counters_in_about_ten_lines);
 	tcase_add_test(answers, status_in_peace_says_so);
 	tcase_add_test(answers, status_of_an_observer_says_would);
 	tcase_add_test(answers, status_of_many_services_stays_short);
 	tcase_add_test(answers, uptime_is_told_in_two_units);
-	tcase_add_test(answers, services_and_sources_are_tables);
-	tcase_add_test(answers, version_and_help_answer);
-	tcase_add_test(answers, blanks_around_words_do_not_matter);
-	tcase_add_test(answers, an_unknown_request_is_answered_with_the_known_ones);
-	tcase_add_test(answers, an_unknown_request_is_not_echoed_raw_nor_at_length);
+	tcase_add_test(answers, a_service_under_attack_is_shown_before_calm_ones);
+	tcase_add_test(answers, services_is_a_table_with_what_is_sent_below);
+	tcase_add_test(answers, sources_is_a_table_that_tells_its_order);
+	tcase_add_test(answers, version_answers);
+	tcase_add_test(answers, help_names_every_verb_and_what_it_takes);
+	tcase_add_test(answers, explain_tells_outcome_and_reason_for_each_service);
+	tcase_add_test(answers, explain_json_has_every_key_of_the_contract);
+	tcase_add_test(answers, a_list_tells_networks_and_where_they_come_from);
+	tcase_add_test(answers, bans_tell_how_long_they_last);
+	tcase_add_test(answers, what_was_done_is_told);
 	return suite;
 }
 

@@ -8,13 +8,14 @@
 #define START_NS (1000 * NSEC_PER_SEC)
 
 static const struct service_timing timing = {HOLD_NS, DRAIN_NS};
+static const struct service_thresholds thresholds = {50, 85, 25};
 static struct service service;
 
-/* Limit 128: arms at 64, disarms below 32. */
+/* Limit 128: arms at 64, crowded at 108, disarms below 32. */
 static void service_make(void)
 {
 	memset(&service, 0, sizeof(service));
-	service_set_limit(&service, 128, 50, 25);
+	service_set_limit(&service, 128, &thresholds);
 }
 
 static enum service_posture next(uint32_t load, uint64_t now_ns)
@@ -34,19 +35,78 @@ START_TEST(a_threshold_is_its_percentage_rounded_down_but_at_least_one)
 }
 END_TEST
 
-START_TEST(a_limit_sets_both_thresholds)
+START_TEST(a_limit_sets_all_thresholds)
 {
 	ck_assert_uint_eq(service.limit, 128);
 	ck_assert_uint_eq(service.arm_at, 64);
+	ck_assert_uint_eq(service.crowd_at, 108);
 	ck_assert_uint_eq(service.disarm_at, 32);
 }
 END_TEST
 
 START_TEST(without_a_limit_nothing_arms)
 {
-	service_set_limit(&service, 0, 50, 25);
+	service_set_limit(&service, 0, &thresholds);
 	ck_assert_uint_eq(service.limit, 0);
 	ck_assert_int_eq(next(UINT32_MAX - 1, START_NS), SERVICE_WATCHING);
+	service.patience = SERVICE_ARMS_WHEN_CROWDED;
+	ck_assert_int_eq(next(UINT32_MAX - 1, START_NS), SERVICE_WATCHING);
+}
+END_TEST
+
+START_TEST(without_a_limit_an_armed_service_stands_down)
+{
+	service_set_limit(&service, 0, &thresholds);
+	service_enter(&service, SERVICE_ARMED, START_NS);
+	ck_assert_int_eq(next(UINT32_MAX - 1, START_NS), SERVICE_ARMED);
+	ck_assert_int_eq(next(UINT32_MAX - 1, START_NS + HOLD_NS), SERVICE_DRAINING);
+}
+END_TEST
+
+/* ---- patience ---- */
+
+START_TEST(an_impatient_service_trips_at_its_arm_threshold)
+{
+	ck_assert(!service_trips(&service, 63));
+	ck_assert(service_trips(&service, 64));
+	ck_assert(service_trips(&service, UINT32_MAX));
+}
+END_TEST
+
+START_TEST(a_crowd_trips_at_exactly_the_crowd_threshold)
+{
+	service.patience = SERVICE_ARMS_WHEN_CROWDED;
+	ck_assert(!service_trips(&service, 107));
+	ck_assert(service_trips(&service, 108));
+	for (unsigned posture = SERVICE_WATCHING; posture <= SERVICE_DRAINING; posture++) {
+		if (posture == SERVICE_ARMED)
+			continue;
+		service_enter(&service, posture, START_NS);
+		ck_assert_int_ne(next(107, START_NS), SERVICE_ARMED);
+		ck_assert_int_eq(next(108, START_NS), SERVICE_ARMED);
+	}
+}
+END_TEST
+
+START_TEST(whom_arming_would_not_help_never_trips)
+{
+	service.patience = SERVICE_ARMS_NEVER;
+	ck_assert(!service_trips(&service, UINT32_MAX));
+	ck_assert_int_eq(next(UINT32_MAX, START_NS), SERVICE_WATCHING);
+	service_enter(&service, SERVICE_DRAINING, START_NS);
+	ck_assert_int_eq(next(UINT32_MAX, START_NS), SERVICE_DRAINING);
+}
+END_TEST
+
+START_TEST(patience_says_nothing_about_when_to_disarm)
+{
+	service_enter(&service, SERVICE_ARMED, START_NS);
+	service.patience = (uint8_t)_i;
+	ck_assert_int_eq(next(32, START_NS), SERVICE_ARMED);
+	ck_assert_int_eq(next(32, START_NS + 2 * HOLD_NS), SERVICE_ARMED);
+	next(31, START_NS + 3 * HOLD_NS);
+	ck_assert_int_eq(next(31, START_NS + 4 * HOLD_NS - 1), SERVICE_ARMED);
+	ck_assert_int_eq(next(31, START_NS + 4 * HOLD_NS), SERVICE_DRAINING);
 }
 END_TEST
 
@@ -167,6 +227,156 @@ START_TEST(armed_and_told_never_it_drains_like_any_other)
 	service_enter(&service, SERVICE_DRAINING, START_NS);
 	ck_assert_int_eq(next(UINT32_MAX, START_NS + DRAIN_NS - 1), SERVICE_DRAINING);
 	ck_assert_int_eq(next(UINT32_MAX, START_NS + DRAIN_NS), SERVICE_WATCHING);
+}
+END_TEST
+
+/* ---- wary ---- */
+
+#define WARY_UNTIL_NS (START_NS + 10 * NSEC_PER_SEC)
+
+START_TEST(a_greedy_source_makes_a_watching_service_wary_until_exactly_then)
+{
+	service_wary_until(&service, WARY_UNTIL_NS);
+	ck_assert_int_eq(next(63, START_NS), SERVICE_WARY);
+	ck_assert_int_eq(next(0, WARY_UNTIL_NS - 1), SERVICE_WARY);
+	ck_assert_int_eq(next(0, WARY_UNTIL_NS), SERVICE_WATCHING);
+}
+END_TEST
+
+START_TEST(a_wary_service_drains_when_there_is_no_greedy_source_any_more)
+{
+	service_wary_until(&service, WARY_UNTIL_NS);
+	service_enter(&service, SERVICE_WARY, START_NS);
+	ck_assert_int_eq(next(63, WARY_UNTIL_NS - 1), SERVICE_WARY);
+	ck_assert_int_eq(next(63, WARY_UNTIL_NS), SERVICE_DRAINING); /* at once: nobody was challenged in vain */
+}
+END_TEST
+
+START_TEST(a_full_backlog_arms_a_wary_service_at_its_threshold)
+{
+	service_wary_until(&service, WARY_UNTIL_NS);
+	service_enter(&service, SERVICE_WARY, START_NS);
+	ck_assert_int_eq(next(64, START_NS), SERVICE_ARMED);
+	ck_assert_int_eq(next(64, WARY_UNTIL_NS), SERVICE_ARMED);
+}
+END_TEST
+
+START_TEST(a_full_backlog_goes_before_a_greedy_source)
+{
+	service_wary_until(&service, WARY_UNTIL_NS);
+	ck_assert_int_eq(next(64, START_NS), SERVICE_ARMED);
+	service_enter(&service, SERVICE_DRAINING, START_NS);
+	ck_assert_int_eq(next(64, START_NS), SERVICE_ARMED);
+}
+END_TEST
+
+START_TEST(an_armed_service_with_a_greedy_source_becomes_wary_after_the_hold_time)
+{
+	service_wary_until(&service, START_NS + HOLD_NS + 1);
+	service_enter(&service, SERVICE_ARMED, START_NS);
+	ck_assert_int_eq(next(31, START_NS), SERVICE_ARMED);
+	ck_assert_int_eq(next(31, START_NS + HOLD_NS - 1), SERVICE_ARMED);
+	ck_assert_int_eq(next(31, START_NS + HOLD_NS), SERVICE_WARY);
+	ck_assert_int_eq(next(31, START_NS + HOLD_NS + 1), SERVICE_DRAINING);
+}
+END_TEST
+
+START_TEST(a_draining_service_becomes_wary_again_even_at_the_end)
+{
+	service_wary_until(&service, START_NS + DRAIN_NS + 1);
+	service_enter(&service, SERVICE_DRAINING, START_NS);
+	ck_assert_int_eq(next(0, START_NS), SERVICE_WARY);
+	ck_assert_int_eq(next(0, START_NS + DRAIN_NS), SERVICE_WARY);
+	ck_assert_int_eq(next(0, START_NS + DRAIN_NS + 1), SERVICE_WATCHING);
+}
+END_TEST
+
+START_TEST(the_time_to_be_wary_is_only_ever_put_off)
+{
+	service_wary_until(&service, 500);
+	ck_assert_uint_eq(service.wary_until_ns, 500);
+	service_wary_until(&service, 499);
+	ck_assert_uint_eq(service.wary_until_ns, 500);
+	service_wary_until(&service, 500);
+	ck_assert_uint_eq(service.wary_until_ns, 500);
+	service_wary_until(&service, 501);
+	ck_assert_uint_eq(service.wary_until_ns, 501);
+}
+END_TEST
+
+/* ---- the operator's word ---- */
+
+/* A service in `from` whose load is `load`, with or without a greedy source. */
+static enum service_posture after(unsigned from, uint32_t load, bool greedy)
+{
+	service.wary_until_ns = greedy ? UINT64_MAX : 0;
+	service_enter(&service, from, START_NS);
+	return next(load, START_NS + 1);
+}
+
+START_TEST(an_override_goes_before_what_the_config_says)
+{
+	service.cookies = (enum service_cookies)_i;
+	ck_assert_int_eq(service_cookies(&service), _i);
+	service.override = SERVICE_OVERRIDE_ARM;
+	ck_assert_int_eq(service_cookies(&service), SERVICE_COOKIES_ALWAYS);
+	service.override = SERVICE_OVERRIDE_DISARM;
+	ck_assert_int_eq(service_cookies(&service), SERVICE_COOKIES_NEVER);
+	service.override = SERVICE_OVERRIDE_AUTO;
+	ck_assert_int_eq(service_cookies(&service), _i);
+}
+END_TEST
+
+START_TEST(an_order_to_arm_arms_whatever_the_config_the_load_and_the_posture)
+{
+	service.cookies = (enum service_cookies)_i;
+	service.override = SERVICE_OVERRIDE_ARM;
+	service.patience = SERVICE_ARMS_NEVER;
+	for (unsigned posture = SERVICE_WATCHING; posture <= SERVICE_DRAINING; posture++) {
+		ck_assert_int_eq(after(posture, 0, false), SERVICE_ARMED);
+		ck_assert_int_eq(after(posture, UINT32_MAX, true), SERVICE_ARMED);
+	}
+	ck_assert_int_eq(next(0, START_NS + 1000 * NSEC_PER_SEC), SERVICE_ARMED);
+}
+END_TEST
+
+START_TEST(an_order_to_disarm_drains_whatever_the_config_the_load_and_the_sources)
+{
+	service.cookies = (enum service_cookies)_i;
+	service.override = SERVICE_OVERRIDE_DISARM;
+	ck_assert_int_eq(after(SERVICE_WATCHING, UINT32_MAX, true), SERVICE_WATCHING);
+	ck_assert_int_eq(after(SERVICE_WARY, UINT32_MAX, true), SERVICE_DRAINING);
+	ck_assert_int_eq(after(SERVICE_ARMED, UINT32_MAX, true), SERVICE_DRAINING); /* no hold time */
+	ck_assert_int_eq(after(SERVICE_DRAINING, UINT32_MAX, true), SERVICE_DRAINING);
+	ck_assert_int_eq(next(UINT32_MAX, START_NS + DRAIN_NS - 1), SERVICE_DRAINING);
+	ck_assert_int_eq(next(UINT32_MAX, START_NS + DRAIN_NS), SERVICE_WATCHING);
+}
+END_TEST
+
+START_TEST(an_order_taken_back_leaves_an_armed_service_to_its_load)
+{
+	service.override = SERVICE_OVERRIDE_ARM;
+	ck_assert_int_eq(after(SERVICE_ARMED, 0, false), SERVICE_ARMED);
+	service.override = SERVICE_OVERRIDE_AUTO;
+	ck_assert_int_eq(next(0, START_NS + 2), SERVICE_ARMED);
+	ck_assert_int_eq(next(0, START_NS + 2 + HOLD_NS - 1), SERVICE_ARMED);
+	ck_assert_int_eq(next(0, START_NS + 2 + HOLD_NS), SERVICE_DRAINING);
+}
+END_TEST
+
+/* Its handovers cannot work, so no order and no setting makes it send cookies. */
+START_TEST(a_service_hidden_from_conntrack_sends_no_cookies_whatever_is_ordered)
+{
+	service.untracked = true;
+	service.cookies = (enum service_cookies)_i;
+	for (unsigned order = SERVICE_OVERRIDE_AUTO; order <= SERVICE_OVERRIDE_DISARM; order++) {
+		service.override = order;
+		ck_assert_int_eq(service_cookies(&service), SERVICE_COOKIES_NEVER);
+		ck_assert_int_eq(after(SERVICE_WATCHING, UINT32_MAX, true), SERVICE_WATCHING);
+		ck_assert_int_eq(after(SERVICE_WARY, UINT32_MAX, true), SERVICE_DRAINING);
+		ck_assert_int_eq(after(SERVICE_ARMED, UINT32_MAX, true), SERVICE_DRAINING);
+		ck_assert_int_eq(after(SERVICE_DRAINING, UINT32_MAX, true), SERVICE_DRAINING);
+	}
 }
 END_TEST
 
@@ -385,14 +595,21 @@ static Suite *service_suite(void)
 {
 	Suite *suite = suite_create("service");
 	TCase *posture = tcase_create("posture");
+	TCase *wary = tcase_create("wary");
+	TCase *orders = tcase_create("orders");
 	TCase *learned = tcase_create("learned");
 	TCase *binding = tcase_create("map");
 
 	suite_add_tcase(suite, posture);
 	tcase_add_checked_fixture(posture, service_make, NULL);
 	tcase_add_test(posture, a_threshold_is_its_percentage_rounded_down_but_at_least_one);
-	tcase_add_test(posture, a_limit_sets_both_thresholds);
+	tcase_add_test(posture, a_limit_sets_all_thresholds);
 	tcase_add_test(posture, without_a_limit_nothing_arms);
+	tcase_add_test(posture, without_a_limit_an_armed_service_stands_down);
+	tcase_add_test(posture, an_impatient_service_trips_at_its_arm_threshold);
+	tcase_add_test(posture, a_crowd_trips_at_exactly_the_crowd_threshold);
+	tcase_add_test(posture, whom_arming_would_not_help_never_trips);
+	tcase_add_loop_test(posture, patience_says_nothing_about_when_to_disarm, 0, 3);
 	tcase_add_test(posture, a_service_arms_at_exactly_its_threshold);
 	tcase_add_test(posture, asking_for_the_posture_does_not_change_it);
 	tcase_add_test(posture, a_load_at_the_disarm_threshold_never_disarms);
@@ -406,6 +623,24 @@ static Suite *service_suite(void)
 	tcase_add_test(posture, always_is_armed_whatever_the_load);
 	tcase_add_test(posture, never_stays_watching_under_any_load);
 	tcase_add_test(posture, armed_and_told_never_it_drains_like_any_other);
+
+	suite_add_tcase(suite, wary);
+	tcase_add_checked_fixture(wary, service_make, NULL);
+	tcase_add_test(wary, a_greedy_source_makes_a_watching_service_wary_until_exactly_then);
+	tcase_add_test(wary, a_wary_service_drains_when_there_is_no_greedy_source_any_more);
+	tcase_add_test(wary, a_full_backlog_arms_a_wary_service_at_its_threshold);
+	tcase_add_test(wary, a_full_backlog_goes_before_a_greedy_source);
+	tcase_add_test(wary, an_armed_service_with_a_greedy_source_becomes_wary_after_the_hold_time);
+	tcase_add_test(wary, a_draining_service_becomes_wary_again_even_at_the_end);
+	tcase_add_test(wary, the_time_to_be_wary_is_only_ever_put_off);
+
+	suite_add_tcase(suite, orders);
+	tcase_add_checked_fixture(orders, service_make, NULL);
+	tcase_add_loop_test(orders, an_override_goes_before_what_the_config_says, 0, 3);
+	tcase_add_loop_test(orders, an_order_to_arm_arms_whatever_the_config_the_load_and_the_posture, 0, 3);
+	tcase_add_loop_test(orders, an_order_to_disarm_drains_whatever_the_config_the_load_and_the_sources, 0, 3);
+	tcase_add_test(orders, an_order_taken_back_leaves_an_armed_service_to_its_load);
+	tcase_add_loop_test(orders, a_service_hidden_from_conntrack_sends_no_cookies_whatever_is_ordered, 0, 3);
 
 	suite_add_tcase(suite, learned);
 	tcase_add_checked_fixture(learned, service_make, NULL);

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "edge/ruleset_parts.h"
+
+#include <linux/netfilter.h>
+
+struct payload_field {
+	enum nft_payload_bases base;
+	uint8_t offset;
+	uint8_t bytes;
+	uint8_t word;
+};
+
+static const struct payload_field destination_v4[] = {{NFT_PAYLOAD_NETWORK_HEADER, 16, 4, 0},
+						      {NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 1}};
+static const struct payload_field destination_v6[] = {{NFT_PAYLOAD_NETWORK_HEADER, 24, 16, 0},
+						      {NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 4}};
+static const struct payload_field destination_port[] = {{NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 0}};
+static const struct payload_field source_v4[] = {{NFT_PAYLOAD_NETWORK_HEADER, 12, 4, 0}};
+static const struct payload_field source_v6[] = {{NFT_PAYLOAD_NETWORK_HEADER, 8, 16, 0}};
+static const struct payload_field flow_v4[] = {{NFT_PAYLOAD_NETWORK_HEADER, 12, 4, 0},
+					       {NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, 1},
+					       {NFT_PAYLOAD_NETWORK_HEADER, 16, 4, 2},
+					       {NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 3}};
+static const struct payload_field flow_v6[] = {{NFT_PAYLOAD_NETWORK_HEADER, 8, 16, 0},
+					       {NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, 4},
+					       {NFT_PAYLOAD_NETWORK_HEADER, 24, 16, 5},
+					       {NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 9}};
+
+static const struct payload_field reply_v4[] = {{NFT_PAYLOAD_NETWORK_HEADER, 16, 4, 0},
+						{NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 1},
+						{NFT_PAYLOAD_NETWORK_HEADER, 12, 4, 2},
+						{NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, 3}};
+static const struct payload_field reply_v6[] = {{NFT_PAYLOAD_NETWORK_HEADER, 24, 16, 0},
+						{NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 4},
+						{NFT_PAYLOAD_NETWORK_HEADER, 8, 16, 5},
+						{NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, 9}};
+
+static void load(struct nftnl_rule *rule, const struct payload_field *fields, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		nft_load_payload(rule, fields[i].base, fields[i].offset, fields[i].bytes, fields[i].word);
+}
+
+#define LOAD(rule, fields) load(rule, fields, sizeof(fields) / sizeof((fields)[0]))
+
+void rules_load_source(struct nftnl_rule *rule, bool v6)
+{
+	if (v6)
+		LOAD(rule, source_v6);
+	else
+		LOAD(rule, source_v4);
+}
+
+void rules_load_flow(struct nftnl_rule *rule, bool v6, bool outgoing)
+{
+	if (v6 && outgoing)
+		LOAD(rule, reply_v6);
+	else if (v6)
+		LOAD(rule, flow_v6);
+	else if (outgoing)
+		LOAD(rule, reply_v4);
+	else
+		LOAD(rule, flow_v4);
+}
+
+struct nftnl_rule *rules_family(struct ruleset *ruleset, const char *chain, bool v6)
+{
+	struct nftnl_rule *rule = nft_rule(&ruleset->nft, chain);
+
+	nft_match_family(rule, v6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
+	return rule;
+}
+
+void rules_jump(struct ruleset *ruleset, struct nftnl_rule *rule, const char *chain)
+{
+	nft_verdict(rule, NFT_JUMP, chain);
+	nft_rule_end(&ruleset->nft, rule);
+}
+
+void rules_queue_flow(struct ruleset *ruleset, struct nftnl_rule *rule)
+{
+	nft_queue(&ruleset->nft, rule, ruleset->setup.flow_first, ruleset->setup.shards);
+	nft_rule_end(&ruleset->nft, rule);
+}
+
+void rules_for_bindings(struct ruleset *ruleset, const char *chain, const struct nft_set *port,
+			const struct nft_set *v4, const struct nft_set *v6, const char *target)
+{
+	struct nft *nft = &ruleset->nft;
+	struct nftnl_rule *rule = nft_rule(nft, chain);
+
+	LOAD(rule, destination_port);
+	nft_lookup(rule, port, false);
+	nft_match_local_destination(rule); /* what this host forwards is not for its listeners */
+	nft_verdict(rule, NFT_GOTO, target);
+	nft_rule_end(nft, rule);
+
+	rule = rules_family(ruleset, chain, false);
+	LOAD(rule, destination_v4);
+	nft_lookup(rule, v4, false);
+	nft_verdict(rule, NFT_GOTO, target);
+	nft_rule_end(nft, rule);
+
+	rule = rules_family(ruleset, chain, true);
+	LOAD(rule, destination_v6);
+	nft_lookup(rule, v6, false);
+	nft_verdict(rule, NFT_GOTO, target);
+	nft_rule_end(nft, rule);
+}
+
+void rules_for_flows(struct ruleset *ruleset, const char *chain, bool outgoing, const struct nft_set *v4,
+		     const struct nft_set *v6, const char *target)
+{
+	const struct nft_set *const sets[] = {v4, v6};
+
+	for (unsigned family = 0; family < 2; family++) {
+		struct nftnl_rule *rule = rules_family(ruleset, chain, family);
+
+		rules_load_flow(rule, family, outgoing);
+		nft_lookup(rule, sets[family], false);
+		nft_verdict(rule, NFT_GOTO, target);
+		nft_rule_end(&ruleset->nft, rule);
+	}
+}
+
+void rules_flow_change(struct ruleset *ruleset, const char *chain, const struct nft_set *v4, const struct nft_set *v6,
+		       uint32_t operation)
+{
+	const struct nft_set *const sets[] = {v4, v6};
+
+	for (unsigned family = 0; family < 2; family++) {
+		struct nftnl_rule *rule = rules_family(ruleset, chain, family);
+
+		rules_load_flow(rule, family, false);
+		nft_set_change(rule, sets[family], operation);
+		nft_rule_end(&ruleset->nft, rule);
+	}
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "edge/ruleset_parts.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
+
+#include "edge/marks.h"
+#include "synmoat/packet.h"
+
+#define FLOWS_KNOWN_TIMEOUT_S (7 * 86400) /* of those entered by ruleset_know_flows(): idle ones among them */
+#define TOO_BIG_PER_S 1000                /* path-MTU errors beyond that pass untranslated */
+#define FLOWS_PER_MESSAGE 512             /* with timeout 64 bytes each: a netlink attribute's length has 16 bits */
+
+void rules_armed_syn(struct ruleset *ruleset, const char *screen)
+{
+	struct nftnl_rule *rule;
+
+	rules_for_bindings(ruleset, "syn", &ruleset->armed_port, &ruleset->armed_v4, &ruleset->armed_v6, "syn_armed");
+	if (screen)
+		rules_jump(ruleset, nft_rule(&ruleset->nft, "syn_armed"), screen);
+	rule = nft_rule(&ruleset->nft, "syn_armed");
+	nft_match_odd_source(rule); /* not to be answered, and the kernel may take room for them */
+	nft_verdict(rule, NF_DROP, NULL);
+	nft_rule_end(&ruleset->nft, rule);
+	rule = nft_rule(&ruleset->nft, "syn_armed");
+	nft_verdict(rule, NFT_GOTO, "queue_syn");
+	nft_rule_end(&ruleset->nft, rule);
+}
+
+/* An ACK to an armed service goes up unless its connection is known. Who is allowed never got a cookie. */
+static void rules_ack(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
+{
+	rules_for_bindings(ruleset, "ack", &ruleset->armed_port, &ruleset->armed_v4, &ruleset->armed_v6, "ack_armed");
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		struct nftnl_rule *rule = rules_family(ruleset, "ack_armed", v6);
+
+		rules_load_flow(rule, v6, false);
+		nft_lookup(rule, v6 ? &ruleset->flows_v6 : &ruleset->flows_v4, true);
+		if (lists_hold(wanted->allow, v6)) {
+			rules_load_source(rule, v6);
+			nft_lookup(rule, &ruleset->allow.sets[v6], true);
+		}
+		rules_queue_flow(ruleset, rule);
+	}
+}
+
+/* Conntrack must not see what the daemon marked so: its own SYN-ACKs, translated path-MTU errors. */
+static void rules_untrack(struct nft *nft)
+{
+	struct nftnl_rule *rule = nft_rule(nft, "untrack");
+
+	nft_match_mark(rule, MARK_KIND_BITS, MARK_UNTRACKED, true);
+	nft_notrack(rule);
+	nft_rule_end(nft, rule);
+}
+
+/* Behind the administrator's filter, which may want to see them RELATED: path-MTU errors of handed-over connections.
+ * Conntrack would next translate them as if they were TCP themselves. */
+static void rules_too_big(struct ruleset *ruleset)
+{
+	static const struct {
+		uint8_t nfproto, protocol, type;
+		int code;
+	} errors[] = {{NFPROTO_IPV4, PROTOCOL_ICMP, 3, 4}, {NFPROTO_IPV6, PROTOCOL_ICMPV6, 2, -1}};
+
+	struct nftnl_rule *rule = nft_rule(&ruleset->nft, "errors");
+
+	nft_match_incoming_loopback(rule); /* the translated copy */
+	nft_verdict(rule, NFT_RETURN, NULL);
+	nft_rule_end(&ruleset->nft, rule);
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		rule = nft_rule(&ruleset->nft, "errors");
+
+		nft_match_ct_mark(rule, MARK_KIND_BITS, MARK_HANDED_OVER, true);
+		nft_match_family(rule, errors[i].nfproto);
+		nft_match_protocol(rule, errors[i].protocol);
+		nft_match_icmp(rule, errors[i].type, errors[i].code);
+		nft_limit_per_second(rule, TOO_BIG_PER_S, TOO_BIG_PER_S);
+		rules_queue_flow(ruleset, rule);
+	}
+}
+
+/* After conntrack, on the way in: what the daemon's verdict said about the packet. */
+static void rules_marked(struct ruleset *ruleset)
+{
+	struct nft *nft = &ruleset->nft;
+	struct nftnl_rule *rule = nft_rule(nft, "marked");
+
+	nft_match_mark(rule, MARK_KIND_BITS, MARK_UNTRACKED, true); /* our own, over lo */
+	nft_set_mark(rule, MARK_BITS, 0);
+	nft_verdict(rule, NFT_RETURN, NULL);
+	nft_rule_end(nft, rule);
+
+	rule = nft_rule(nft, "marked");
+	nft_match_mark(rule, MARK_KIND_BITS, MARK_UNPROVEN, true);
+	nft_match_ct_state(rule, NF_CT_STATE_INVALID_BIT | NF_CT_STATE_BIT(IP_CT_NEW));
+	nft_counter(rule);
+	nft_verdict(rule, NF_DROP, NULL);
+	nft_rule_end(nft, rule);
+
+	rule = nft_rule(nft, "marked");
+	nft_match_mark(rule, MARK_KIND_BITS, MARK_UNPROVEN, true);
+	nft_set_mark(rule, MARK_BITS, 0);
+	nft_verdict(rule, NFT_RETURN, NULL);
+	nft_rule_end(nft, rule);
+
+	/* A SYN that conntrack was told not to see: without it there will be no first ACK, and no translation. */
+	rule = nft_rule(nft, "marked");
+	nft_match_ct_state(rule, NF_CT_STATE_UNTRACKED_BIT);
+	nft_set_mark(rule, MARK_BITS, MARK_FIRST_ACK);
+	rules_queue_flow(ruleset, rule);
+
+	/* A SYN in the middle of a connection, perhaps forged, does not change what that connection is. */
+	rule = nft_rule(nft, "marked");
+	nft_match_mark(rule, MARK_KIND_BITS, MARK_HANDOVER, false);
+	nft_match_ct_state(rule, ~NF_CT_STATE_BIT(IP_CT_NEW));
+	nft_set_mark(rule, MARK_BITS, 0);
+	nft_verdict(rule, NFT_RETURN, NULL);
+	nft_rule_end(nft, rule);
+
+	/* The mark of a SYN becomes its connection's, bit by bit: nft before 6.13 knows no `or` of two registers. */
+	rule = nft_rule(nft, "marked");
+	nft_set_ct_mark(rule, MARK_BITS, 0);
+	nft_rule_end(nft, rule);
+	for (uint32_t bit = 1; bit; bit <<= 1) {
+		if (!(bit & MARK_BITS))
+			continue;
+		rule = nft_rule(nft, "marked");
+		nft_match_mark(rule, bit, 0, false);
+		nft_set_ct_mark(rule, 0, bit);
+		nft_rule_end(nft, rule);
+	}
+	rule = nft_rule(nft, "marked");
+	nft_set_mark(rule, MARK_BITS, 0);
+	nft_rule_end(nft, rule);
+}
+
+/* The client's first packet after the SYN of a connection that is watched: a RST, or an ACK that conntrack has found to
+ * be the right one. (One with a number too low it lets pass as perhaps delayed, but the handshake is not done by it:
+ * nf_conntrack_tcp_packet(), net/netfilter/nf_conntrack_proto_tcp.c.) */
+static void rules_first_ack(struct ruleset *ruleset)
+{
+	static const struct {
+		uint32_t kind;
+		uint8_t flags; /* of TCP_SYN and TCP_RST */
+	} kinds[] = {{MARK_HALF_OPEN, 0}, {MARK_HALF_OPEN, TCP_RST}, {MARK_LEARN, 0}, {MARK_LEARN, TCP_RST}};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct nftnl_rule *rule = nft_rule(&ruleset->nft, "watched");
+
+		nft_match_ct_mark(rule, MARK_KIND_BITS, kinds[i].kind, true);
+		nft_match_tcp_flags(rule, TCP_SYN | TCP_RST, kinds[i].flags);
+		nft_match_ct_direction(rule, IP_CT_DIR_ORIGINAL);
+		if (!kinds[i].flags)
+			nft_match_ct_assured(rule);
+		nft_set_ct_mark(rule, MARK_BITS, 0);
+		nft_set_mark(rule, MARK_BITS, MARK_FIRST_ACK);
+		rules_queue_flow(ruleset, rule);
+	}
+}
+
+/* While armed: packets of the client in a connection that works make its flow known. */
+static void rules_know(struct ruleset *ruleset, const char *chain)
+{
+	struct nft *nft = &ruleset->nft;
+	struct nftnl_rule *rule = nft_rule(nft, chain);
+
+	nft_match_protocol(rule, PROTOCOL_TCP);
+	nft_match_ct_direction(rule, IP_CT_DIR_ORIGINAL);
+	nft_match_ct_state(rule, NF_CT_STATE_BIT(IP_CT_ESTABLISHED));
+	rules_jump(ruleset, rule, "know");
+}
+
+static void rules_tracked_incoming(struct ruleset *ruleset, bool armed)
+{
+	struct nft *nft = &ruleset->nft;
+	struct nftnl_rule *rule = nft_rule(nft, "tracked_incoming");
+
+	nft_match_mark(rule, MARK_KIND_BITS, 0, false);
+	rules_jump(ruleset, rule, "marked");
+
+	rule = nft_rule(nft, "tracked_incoming");
+	nft_match_ct_mark(rule, MARK_KIND_BITS, 0, false);
+	rules_jump(ruleset, rule, "watched");
+
+	if (armed)
+		rules_know(ruleset, "tracked_incoming");
+}
+
+/* The server's answers on the way out: to a rewritten SYN all, to a SYN to learn from the SYN-ACK, to others a RST. */
+static void rules_answers(struct ruleset *ruleset)
+{
+	struct nft *nft = &ruleset->nft;
+	struct nftnl_rule *rule = nft_rule(nft, "answers");
+
+	nft_match_ct_direction(rule, IP_CT_DIR_ORIGINAL);
+	nft_verdict(rule, NFT_RETURN, NULL);
+	nft_rule_end(nft, rule);
+
+	rule = nft_rule(nft, "answers");
+	nft_match_ct_mark(rule, MARK_KIND_BITS, MARK_HANDOVER, true);
+	nft_verdict(rule, NFT_GOTO, "queue_answer");
+	nft_rule_end(nft, rule);
+
+	rule = nft_rule(nft, "answers");
+	nft_match_ct_mark(rule, MARK_KIND_BITS, MARK_LEARN, true);
+	nft_set_ct_mark(rule, MARK_KIND_BITS, MARK_HALF_OPEN);
+	nft_verdict(rule, NFT_GOTO, "queue_answer");
+	nft_rule_end(nft, rule);
+
+	rule = nft_rule(nft, "answers");
+	nft_match_ct_mark(rule, MARK_KIND_BITS, MARK_HALF_OPEN, true);
+	nft_match_tcp_flags(rule, TCP_RST | TCP_ACK, TCP_RST | TCP_ACK);
+	nft_set_ct_mark(rule, MARK_KIND_BITS, 0);
+	nft_verdict(rule, NFT_GOTO, "queue_answer");
+	nft_rule_end(nft, rule);
+
+	/* Behind NAT the addresses' hash would lead to another shard than the SYN's; the connection's mark does not. */
+	for (uint32_t shard = 0; shard < ruleset->setup.shards; shard++) {
+		rule = nft_rule(nft, "queue_answer");
+		nft_match_ct_mark(rule, MARK_SHARD_BITS, shard << MARK_SHARD_SHIFT, true);
+		nft_queue(nft, rule, (uint16_t)(ruleset->setup.flow_first + shard), 1);
+		nft_rule_end(nft, rule);
+	}
+}
+
+/* A server in a container behind this host's destination NAT answers through FORWARD. */
+static void rules_tracked_outgoing(struct ruleset *ruleset, bool armed)
+{
+	static const char *const ways[] = {"tracked_outgoing", "tracked_forward"};
+	struct nft *nft = &ruleset->nft;
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct nftnl_rule *rule = nft_rule(nft, ways[i]);
+
+		nft_match_ct_mark(rule, MARK_KIND_BITS, 0, false);
+		rules_jump(ruleset, rule, "answers");
+	}
+	if (armed)
+		rules_know(ruleset, "tracked_outgoing");
+}
+
+void rules_tracking(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
+{
+	bool armed = wanted->armed_count > 0;
+
+	if (armed) {
+		rules_ack(ruleset, wanted);
+		rules_for_bindings(ruleset, "know", &ruleset->armed_port, &ruleset->armed_v4, &ruleset->armed_v6,
+				   "established");
+		rules_flow_change(ruleset, "established", &ruleset->flows_v4, &ruleset->flows_v6, NFT_DYNSET_OP_UPDATE);
+	}
+	rules_untrack(&ruleset->nft);
+	rules_too_big(ruleset);
+	rules_marked(ruleset);
+	rules_first_ack(ruleset);
+	rules_tracked_incoming(ruleset, armed);
+	rules_answers(ruleset);
+	rules_tracked_outgoing(ruleset, armed);
+}
+
+/* ---- connections that are known without a packet of theirs ---- */
+
+static void flow_key(const struct flow *flow, uint8_t *key)
+{
+	unsigned address_bytes = addr_wire_bytes(&flow->client);
+
+	memset(key, 0, 2U * (address_bytes + 4));
+	memcpy(key, addr_wire(&flow->client), address_bytes);
+	store_be16(key + address_bytes, flow->client_port);
+	memcpy(key + address_bytes + 4, addr_wire(&flow->server), address_bytes);
+	store_be16(key + 2 * address_bytes + 4, flow->server_port);
+}
+
+/* Those of one family among `flows`, one transaction per FLOWS_PER_MESSAGE. */
+static int know_flows_of(struct ruleset *ruleset, const struct nft_set *set, bool v4, const struct flow *flows,
+			 size_t count)
+{
+	static uint8_t keys[FLOWS_PER_MESSAGE * FLOW_KEY_V6_BYTES];
+	size_t used = 0;
+	int first = 0;
+
+	for (size_t i = 0; i <= count; i++) {
+		if (used && (used == FLOWS_PER_MESSAGE || i == count)) {
+			nft_begin(&ruleset->nft);
+			nft_elements_add(&ruleset->nft, set, keys, used, FLOWS_KNOWN_TIMEOUT_S);
+			int error = nft_commit(&ruleset->nft);
+			first = first ? first : error;
+			used = 0;
+		}
+		if (i < count && addr_is_v4(&flows[i].client) == v4)
+			flow_key(&flows[i], keys + used++ * set->key_bytes);
+	}
+	return first;
+}
+
+int ruleset_know_flows(struct ruleset *ruleset, const struct flow *flows, size_t count)
+{
+	int v4 = know_flows_of(ruleset, &ruleset->flows_v4, true, flows, count);
+	int v6 = know_flows_of(ruleset, &ruleset->flows_v6, false, flows, count);
+
+	return v4 ? v4 : v6;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* jansson's functions take a NULL from a failed one and fail as well: being out of memory surfaces in answer_write(). */
+#include "face/report_json.h"
+
+#include <jansson.h>
+
+#include "face/command.h"
+
+/* Takes the answer over; NULL: out of memory. */
+static void answer_write(json_t *answer, FILE *out)
+{
+	if (!answer) {
+		fputs("error: out of memory\n", out);
+		return;
+	}
+	json_dumpf(answer, out, JSON_COMPACT);
+	fputc('\n', out);
+	json_decref(answer);
+}
+
+/* Takes both over. Returns `array`, or NULL when out of memory. */
+static json_t *array_with(json_t *array, json_t *item)
+{
+	if (json_array_append_new(array, item) == 0)
+		return array;
+	json_decref(array);
+	return NULL;
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return *text ? json_string(text) : json_null();
+}
+
+static json_t *learned_json(const struct report_service *service)
+{
+	bool known = service->learned.mss != 0;
+	json_t *mss = known ? json_integer(service->learned.mss) : json_null();
+	json_t *wscale = known && service->learned.wscale >= 0 ? json_integer(service->learned.wscale) : json_null();
+
+	return json_pack("{s:o, s:o, s:b, s:b}", "mss", mss, "wscale", wscale, "sack", service->learned.sack,
+			 "timestamps", service->learned.timestamps);
+}
+
+static json_t *service_json(const struct report_service *service)
+{
+	/* clang-format off: a key and its value stay together */
+	return json_pack("{s:s, s:s, s:i, s:b, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I,"
+			 " s:o, s:I, s:o}",
+			 "name", service->name, "address", service->address, "port", (int)service->port, "armed",
+			 service->armed, "state", service->state, "cookies", service->cookies, "override",
+			 service->override, "character", service->character, "half_open",
+			 (json_int_t)service->half_open, "limit", (json_int_t)service->limit, "arm_at",
+			 (json_int_t)service->arm_at, "disarm_at", (json_int_t)service->disarm_at, "syn_per_s",
+			 (json_int_t)service->syn_per_s, "distinct_sources", (json_int_t)service->distinct_sources,
+			 "completion_percent", (json_int_t)service->completion_percent, "top_source",
+			 text_or_null(service->top_source), "top_source_percent", (json_int_t)service->top_source_percent, "signature",
+			 text_or_null(service->signature), "signature_percent", (json_int_t)service->signature_percent,
+			 "learned", learned_json(service));
+	/* clang-format on */
+}
+
+static json_t *services_array(const struct report *report)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < report->service_count; i++)
+		array = array_with(array, service_json(&report->services[i]));
+	return array;
+}
+
+static json_t *counters_object(const struct report *report)
+{
+	json_t *object = json_object();
+
+	for (int i = 0; i < OUTCOME_COUNT; i++)
+		if (json_object_set_new(object, outcome_name(i), json_integer((json_int_t)report->counters[i])) != 0) {
+			json_decref(object);
+			return NULL;
+		}
+	return object;
+}
+
+void report_json_status(const struct report *report, FILE *out)
+{
+	/* clang-format off: a key and its value stay together */
+	answer_write(json_pack("{s:s, s:I, s:s, s:s, s:b, s:i, s:{s:{s:I, s:I}, s:{s:I, s:I}}, s:I, s:o, s:o}",
+			       "version", report->version, "uptime_s", (json_int_t)report->uptime_s, "mode",
+			       report->mode, "policy", report->policy, "armed", report->armed, "shards",
+			       (int)report->shards, "tables", "half_open", "entries",
+			       (json_int_t)report->half_open_entries, "capacity",
+			       (json_int_t)report->half_open_capacity, "sources", "entries",
+			       (json_int_t)report->source_entries, "capacity", (json_int_t)report->source_capacity,
+			       "bans", (json_int_t)report->bans, "services", services_array(report), "counters",
+			       counters_object(report)),
+		     out);
+	/* clang-format on */
+}
+
+void report_json_services(const struct report *report, FILE *out)
+{
+	answer_write(json_pack("{s:o}", "services", services_array(report)), out);
+}
+
+static json_t *source_json(const struct report_source *source)
+{
+	/* clang-format off: a key and its value stay together */
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:I}", "address", source->address, "half_open",
+			 (json_int_t)source->half_open, "syns", (json_int_t)source->syns, "challenged",
+			 (json_int_t)source->challenged, "completed", (json_int_t)source->completed, "proven",
+			 source->proven, "wary", source->wary, "idle_s", (json_int_t)source->idle_s);
+	/* clang-format on */
+}
+
+void report_json_sources(const struct report *report, FILE *out)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < report->source_count; i++)
+		array = array_with(array, source_json(&report->sources[i]));
+	answer_write(json_pack("{s:s, s:o}", "by", report->sources_by, "sources", array), out);
+}
+
+void report_json_version(const struct report *report, FILE *out)
+{
+	answer_write(json_pack("{s:s}", "version", report->version), out);
+}
+
+void report_json_help(FILE *out)
+{
+	json_t *requests = json_object();
+
+	for (enum verb verb = 0; verb < VERB_COUNT; verb++)
+		if (json_object_set_new(requests, verb_words(verb), json_string(verb_help(verb))) != 0) {
+			json_decref(requests);
+			requests = NULL;
+		}
+	answer_write(json_pack("{s:o}", "requests", requests), out);
+}
+
+void report_json_explain(const char *source, const char *policy, const struct report_verdict *verdicts, size_t count,
+			 FILE *out)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		array = array_with(array, json_pack("{s:s, s:s, s:s, s:s}", "service", verdicts[i].service, "endpoint",
+						    verdicts[i].endpoint, "outcome", verdicts[i].outcome, "why",
+						    verdicts[i].why));
+	answer_write(json_pack("{s:s, s:s, s:o}", "source", source, "policy", policy, "verdicts", array), out);
+}
+
+void report_json_cidrs(const char *list, const struct report_cidr *cidrs, size_t count, FILE *out)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		array = array_with(array, json_pack("{s:s, s:s}", "cidr", cidrs[i].cidr, "origin", cidrs[i].origin));
+	answer_write(json_pack("{s:s, s:o}", "list", list, "entries", array), out);
+}
+
+void report_json_bans(const struct report_ban *bans, size_t count, FILE *out)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		array = array_with(
+			array, json_pack("{s:s, s:I}", "source", bans[i].source, "left_s", (json_int_t)bans[i].left_s));
+	answer_write(json_pack("{s:o}", "bans", array), out);
+}
+
+void report_json_done(const char *what, FILE *out)
+{
+	answer_write(json_pack("{s:b, s:s}", "ok", 1, "message", what), out);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* listening: what this host's sockets tell: which services there are, how full their queues are. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "supervisor_parts.h"
+
+#define NSEC_PER_SEC 1000000000ULL
+#define LISTENERS_EVERY_NS NSEC_PER_SEC
+#define HALF_OPEN_COST 50
+
+/* The kernel's own count of half-open connections, beside ours. It walks through all sockets of the host: where that takes
+ * long it is done the less often, and all in all takes no more than 2 % of a CPU. */
+void supervisor_read_half_open(struct supervisor *supervisor)
+{
+	static struct half_open_count counts[SERVICES_MAX];
+	static int32_t begun[SERVICES_MAX];
+	struct registry *registry = &supervisor->registry;
+	uint64_t now_ns = worker_now_ns();
+	uint64_t timeout_ns = supervisor->config.backlog.handshake_timeout_s * NSEC_PER_SEC;
+	bool all_ours = now_ns - supervisor->started_ns > timeout_ns; /* none is from before our start */
+	uint64_t took_ns;
+	int error;
+
+	memset(counts, 0, sizeof(counts));
+	for (unsigned i = 0; i < registry->service_count; i++)
+		begun[i] = registry->services[i].begun_since;
+	error = listeners_half_open(supervisor->map, supervisor->config.backlog.handshake_timeout_s, counts);
+	took_ns = worker_now_ns() - now_ns;
+	supervisor->half_open_due_ns =
+		now_ns + (took_ns * HALF_OPEN_COST > NSEC_PER_SEC ? took_ns * HALF_OPEN_COST : NSEC_PER_SEC);
+	if (error && !supervisor->said_half_open) {
+		supervisor->said_half_open = true;
+		log_warn("sock_diag: the kernel's half-open connections are not counted: %s", strerror(-error));
+	}
+	if (error)
+		return;
+	for (unsigned i = 0; i < registry->service_count; i++) {
+		registry->services[i].kernel_young = all_ours ? counts[i].young : 0;
+		registry->services[i].kernel_held = counts[i].all;
+		registry->services[i].begun_since -= begun[i];
+	}
+}
+
+/* ---- services ---- */
+
+static void job_set_map(struct worker *worker, void *argument)
+{
+	worker->guard.map = argument;
+}
+
+static void job_forget(struct worker *worker, void *argument)
+{
+	const unsigned *index = argument;
+
+	worker->guard.tallies[*index] = (struct tally){.half = 0};
+	worker->guard.learn_at_ns[*index][0] = worker->guard.learn_at_ns[*index][1] = 0;
+}
+
+/* What slots that have a new service know of the one before. */
+static void forget_others(struct supervisor *supervisor)
+{
+	for (unsigned i = 0; i < supervisor->registry.service_count; i++) {
+		if (!supervisor->registry.services[i].fresh)
+			continue;
+		supervisor->registry.services[i].fresh = false;
+		supervisor->incidents[i] = (struct incident){.noted = false};
+		supervisor->looks[i] = (struct look){.wanted = false};
+		supervisor_call_all(supervisor, job_forget, &i);
+	}
+}
+
+/* Which ports are bound, how full their backlogs are. Returns whether the bindings changed. */
+bool supervisor_read_listeners(struct supervisor *supervisor, uint64_t now_ns)
+{
+	struct service_map *old = supervisor->map;
+	struct service_map *map;
+	struct listener *listeners;
+	int count = listeners_read(&listeners);
+	unsigned left_out = supervisor->registry.left_out;
+	bool changed;
+
+	supervisor->listeners_due_ns = now_ns + LISTENERS_EVERY_NS;
+	if (count < 0) {
+		log_warn("sock_diag: listeners not read: %s", strerror(-count));
+		return false;
+	}
+	changed = registry_update(&supervisor->registry, &supervisor->config, listeners, (size_t)count, now_ns);
+	free(listeners);
+	forget_others(supervisor);
+	if (supervisor->registry.left_out && !left_out)
+		log_warn("more than %u services: %u are not protected", SERVICES_MAX, supervisor->registry.left_out);
+	if (!changed && old)
+		return false;
+	map = service_map_new(supervisor->registry.bindings, supervisor->registry.binding_count);
+	if (!map) {
+		log_error("out of memory: services stay as they are");
+		return false;
+	}
+	supervisor->map = map;
+	supervisor_call_all(supervisor, job_set_map, map);
+	service_map_free(old);
+	return true;
+}

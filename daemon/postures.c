@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* postures: looks at what presses each service, decides which are armed or wary, and says once what began, what it is,
+ * and what it was. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "log.h"
+#include "supervisor_parts.h"
+
+#define NSEC_PER_SEC 1000000000ULL
+
+/* ---- looking ---- */
+
+/* In a shard's thread. */
+static void job_look(struct worker *worker, void *argument)
+{
+	struct supervisor *supervisor = argument;
+	uint64_t now_ns = worker_now_ns();
+
+	for (unsigned i = 0; i < supervisor->registry.service_count; i++) {
+		const struct tally *tally = &worker->guard.tallies[i];
+		struct look *look = &supervisor->looks[i];
+
+		if (!look->wanted)
+			continue;
+		look->unanswered += tally_unanswered(tally, supervisor->config.backlog.handshake_timeout_s, now_ns);
+		tally_window(tally, now_ns, &look->window);
+		tally_totals(tally, &look->totals);
+		tally_sketch_window(tally, now_ns, &look->sketch);
+	}
+}
+
+/* Forged first ACKs end our entries, not the kernel's. */
+static uint32_t half_open_of(const struct service *service)
+{
+	uint32_t half_open = service->half_open;
+
+	return half_open > service->kernel_young ? half_open : service->kernel_young;
+}
+
+static bool backlog_presses(const struct service *service)
+{
+	return service->in_use && half_open_of(service) >= service->arm_at;
+}
+
+static bool is_quiet(const struct incident *incident)
+{
+	return incident->character == CHARACTER_CALM && incident->candidate == CHARACTER_CALM;
+}
+
+static bool worth_a_look(const struct supervisor *supervisor, unsigned index)
+{
+	const struct service *service = &supervisor->registry.services[index];
+
+	return service->posture != SERVICE_WATCHING || service->patience == SERVICE_ARMS_WHEN_CROWDED ||
+	       backlog_presses(service) || !is_quiet(&supervisor->incidents[index]);
+}
+
+bool postures_press(const struct supervisor *supervisor)
+{
+	bool press = false;
+
+	for (unsigned i = 0; i < supervisor->registry.service_count && !press; i++)
+		press = supervisor->registry.services[i].posture != SERVICE_ARMED &&
+			backlog_presses(&supervisor->registry.services[i]);
+	return press;
+}
+
+static void look_at_services(struct supervisor *supervisor)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < supervisor->registry.service_count; i++) {
+		supervisor->looks[i] = (struct look){
+			.wanted = worth_a_look(supervisor, i),
+			.half_open = half_open_of(&supervisor->registry.services[i]),
+		};
+		any |= supervisor->looks[i].wanted;
+	}
+	if (any)
+		supervisor_call_all(supervisor, job_look, supervisor);
+}
+
+/* What is half-open, and with cookies what would be without them. */
+static uint32_t load_of(const struct supervisor *supervisor, unsigned index)
+{
+	const struct service *service = &supervisor->registry.services[index];
+	bool cookies = service->posture == SERVICE_ARMED && supervisor->config.policy == POLICY_ENFORCE;
+
+	return supervisor->looks[index].half_open + (cookies ? supervisor->looks[index].unanswered : 0);
+}
+
+static struct observation observation_of(struct supervisor *supervisor, unsigned index, uint64_t now_ns)
+{
+	struct service *service = &supervisor->registry.services[index];
+	const struct look *look = &supervisor->looks[index];
+	const struct tally_window *window = &look->window;
+	bool armed = service->posture == SERVICE_ARMED;
+	bool attacked = armed && service_cookies(service) == SERVICE_COOKIES_AUTO;
+	bool pressed_before = service->pressed_since_ns;
+	bool pressed = service->in_use && (attacked || look->load >= service->arm_at);
+
+	if (!pressed)
+		service->pressed_since_ns = 0;
+	else if (!service->pressed_since_ns)
+		service->pressed_since_ns = now_ns;
+	return (struct observation){
+		.begun = window->begun + window->cookies_sent,
+		.completed = window->completed + window->cookies_returned,
+		.retransmitted = window->retransmitted,
+		.syns = (uint32_t)(look->sketch.syns > UINT32_MAX ? UINT32_MAX : look->sketch.syns),
+		.distinct = tally_distinct(&look->sketch),
+		.top_syns = (uint32_t)tally_certain(tally_heaviest(&look->sketch)),
+		.arm_at = service->arm_at,
+		.pressed_ns = pressed ? now_ns - service->pressed_since_ns : 0,
+		.pressed = pressed,
+		.pressed_before = pressed_before,
+		.greedy = now_ns < service->wary_until_ns,
+		.crowded = look->load >= service->crowd_at,
+		.accept_queue_full = service->accept_queue_full,
+		.accept_queue_was_full =
+			service->accept_queue_full_ns && now_ns - service->accept_queue_full_ns < CHARACTER_LINGER_NS,
+		.armed = armed,
+		.before = supervisor->incidents[index].character,
+	};
+}
+
+static enum service_patience patience_of(const struct service *service, enum character character,
+					 const struct observation *seen)
+{
+	if (service_cookies(service) != SERVICE_COOKIES_AUTO)
+		return SERVICE_ARMS_NEVER;
+	if (!seen->pressed || character_arms(character, seen))
+		return SERVICE_ARMS_AT_ONCE;
+	return character == CHARACTER_FLASH_CROWD ? SERVICE_ARMS_WHEN_CROWDED : SERVICE_ARMS_NEVER;
+}
+
+/* ---- saying ---- */
+
+static void address_text(const struct addr *addr, char text[INET6_ADDRSTRLEN])
+{
+	inet_ntop(addr_is_v4(addr) ? AF_INET : AF_INET6, addr_wire(addr), text, INET6_ADDRSTRLEN);
+}
+
+static unsigned percent(uint64_t part, uint64_t whole)
+{
+	return whole ? (unsigned)(part >= whole ? 100 : part * 100 / whole) : 0;
+}
+
+static uint32_t rate_of(const struct look *look)
+{
+	const struct tally_window *window = &look->window;
+
+	return window->last_second > window->this_second ? window->last_second : window->this_second;
+}
+
+/* What is seen now. */
+static void say(struct supervisor *supervisor, unsigned index, const char *what, uint32_t threshold,
+		const struct observation *seen)
+{
+	const struct service *service = &supervisor->registry.services[index];
+	const struct look *look = &supervisor->looks[index];
+	const struct tally_top *top = tally_heaviest(&look->sketch);
+	const struct tally_top *commonest = tally_commonest(&look->sketch);
+	char endpoint[REGISTRY_ENDPOINT_BYTES];
+	char heaviest[INET6_ADDRSTRLEN] = "none";
+	char signature[TALLY_SIGNATURE_BYTES] = "none";
+
+	if (top)
+		address_text(&top->net, heaviest);
+	if (commonest)
+		tally_signature_text(&commonest->signature, signature);
+	log_info(
+		"service %s (%s) %s: class=\"%s\" rate=%u/s half_open=%u threshold=%u completed=%u%% sources=%u top=%s "
+		"(at least %llu of %llu SYNs) signature=\"%s\" (%u%%)",
+		service->name, registry_endpoint(service, endpoint), what,
+		character_name(supervisor->incidents[index].character), rate_of(look), look->load, threshold,
+		percent(seen->completed, seen->begun), seen->distinct, heaviest, (unsigned long long)tally_certain(top),
+		(unsigned long long)look->sketch.syns, signature, percent(tally_certain(commonest), look->sketch.syns));
+}
+
+/* What it was. */
+static void say_over(struct supervisor *supervisor, unsigned index, const char *what)
+{
+	const struct service *service = &supervisor->registry.services[index];
+	const struct incident *incident = &supervisor->incidents[index];
+	struct incident_counts totals = incident_totals(incident);
+	char endpoint[REGISTRY_ENDPOINT_BYTES];
+
+	log_info("service %s (%s) %s: class=\"%s\" lasted=%llus peak=%u/s syns=%llu challenged=%llu completed=%llu",
+		 service->name, registry_endpoint(service, endpoint), what, character_name(incident->said_before),
+		 (unsigned long long)(incident_lasted_ns(incident) / NSEC_PER_SEC), incident->peak_pps,
+		 (unsigned long long)totals.syns, (unsigned long long)totals.challenged,
+		 (unsigned long long)totals.completed);
+}
+
+/* Of a service that is left unarmed, why. */
+static const char *reason_not_to_arm(const struct service *service, enum character character, bool observe)
+{
+	if (character == CHARACTER_SLOW_BACKEND)
+		return "pressed, and arming would not help: the server does not accept what is ready";
+	if (character == CHARACTER_FLASH_CROWD)
+		return "crowded, and served without cookies: most clients complete their handshakes";
+	if (service_cookies(service) == SERVICE_COOKIES_NEVER)
+		return service->untracked ? "attacked, and not to be protected (notrack)"
+					  : "attacked, and served without cookies, as ordered";
+	return observe ? "attacked: the sources that hold too much would be challenged (observe: nothing is sent or dropped)"
+		       : "attacked: the sources that hold too much are challenged";
+}
+
+static void say_posture(struct supervisor *supervisor, unsigned index, bool armed, enum incident_event event,
+			const struct observation *seen)
+{
+	const struct service *service = &supervisor->registry.services[index];
+	bool observe = supervisor->config.policy == POLICY_OBSERVE;
+	char endpoint[REGISTRY_ENDPOINT_BYTES];
+	char what[64];
+
+	snprintf(what, sizeof(what), "%s%s", armed ? "armed" : "disarmed",
+		 observe ? " (observe: nothing is sent or dropped)" : "");
+	if (armed && service_cookies(service) == SERVICE_COOKIES_ALWAYS)
+		log_info("service %s (%s) is %s", service->name, registry_endpoint(service, endpoint),
+			 service->override == SERVICE_OVERRIDE_ARM ? "armed by order" : "always answered for");
+	else if (armed)
+		say(supervisor, index, what, service->arm_at, seen);
+	else if (event == INCIDENT_ENDED)
+		say_over(supervisor, index, what);
+	else
+		log_info("service %s (%s) %s", service->name, registry_endpoint(service, endpoint), what);
+}
+
+/* One line for what begins, changes or ends, unless the posture's own line has said it. */
+static void say_incident(struct supervisor *supervisor, unsigned index, enum incident_event event,
+			 const struct observation *seen)
+{
+	const struct service *service = &supervisor->registry.services[index];
+	enum character character = supervisor->incidents[index].character;
+	char what[128];
+
+	switch (event) {
+	case INCIDENT_NOTHING:
+		break;
+	case INCIDENT_BEGUN:
+		say(supervisor, index,
+		    seen->armed ? "attacked, and answered for"
+				: reason_not_to_arm(service, character, supervisor->config.policy == POLICY_OBSERVE),
+		    service->arm_at, seen);
+		break;
+	case INCIDENT_CHANGED:
+		snprintf(what, sizeof(what), "sees something else than a %s%s",
+			 character_name(supervisor->incidents[index].said_before),
+			 character_arms(character, seen) ? "" : ": arming would not help");
+		say(supervisor, index, what, service->arm_at, seen);
+		break;
+	case INCIDENT_ENDED:
+		say_over(supervisor, index, "calm again");
+		break;
+	}
+}
+
+/* ---- deciding ---- */
+
+struct verdict {
+	enum service_posture next;
+	bool arms, disarms;
+	enum incident_event event;
+	struct observation seen;
+};
+
+static struct verdict decide(struct supervisor *supervisor, unsigned index, uint64_t now_ns)
+{
+	struct service_timing timing = {
+		.hold_ns = supervisor->config.backlog.hold_s * NSEC_PER_SEC,
+		.drain_ns = supervisor->config.backlog.handshake_timeout_s * NSEC_PER_SEC,
+	};
+	struct service *service = &supervisor->registry.services[index];
+	struct incident *incident = &supervisor->incidents[index];
+	struct look *look = &supervisor->looks[index];
+	enum service_cookies cookies = service_cookies(service);
+	bool off = !service->in_use || (cookies == SERVICE_COOKIES_ALWAYS && !service->listening);
+	struct incident_counts counts = {
+		.syns = look->totals.syns,
+		.challenged = look->totals.cookies_sent,
+		.completed = look->totals.completed + look->totals.cookies_returned,
+	};
+	struct verdict verdict = {.event = INCIDENT_NOTHING};
+	enum character character;
+
+	look->load = load_of(supervisor, index);
+	verdict.seen = observation_of(supervisor, index, now_ns);
+	character = character_of(&verdict.seen);
+	service->patience = patience_of(service, character, &verdict.seen);
+	service->exempt = cookies == SERVICE_COOKIES_NEVER;
+	service->everybody = cookies == SERVICE_COOKIES_ALWAYS;
+
+	verdict.next = off ? SERVICE_WATCHING : service_next(service, &timing, look->load, now_ns);
+	verdict.arms = verdict.next == SERVICE_ARMED && service->posture != SERVICE_ARMED;
+	verdict.disarms = verdict.next != SERVICE_ARMED && service->posture == SERVICE_ARMED;
+	if (!look->wanted && !verdict.arms)
+		return verdict;
+	incident_note(incident, rate_of(look), &counts);
+	if (verdict.disarms)
+		verdict.event = incident_end(incident);
+	else
+		verdict.event =
+			incident_update(incident, character, verdict.arms && cookies == SERVICE_COOKIES_AUTO, now_ns);
+	return verdict;
+}
+
+/* Open: without the rules no cookie is sent. SYNs do not wait for them until they are tried again. */
+static void go_on_without_rules(struct supervisor *supervisor)
+{
+	for (unsigned i = 0; i < supervisor->registry.service_count; i++) {
+		struct service *service = &supervisor->registry.services[i];
+
+		service->patience = SERVICE_ARMS_NEVER;
+		service->exempt = service->posture == SERVICE_WATCHING;
+	}
+}
+
+/* Rules that lead third ACKs to us come before the first cookie is sent, and go after the last was honoured. */
+int postures_update(struct supervisor *supervisor, bool rules_stale, uint64_t now_ns)
+{
+	static struct verdict verdicts[SERVICES_MAX];
+	static enum service_posture next[SERVICES_MAX];
+	static struct incident before[SERVICES_MAX];
+	struct registry *registry = &supervisor->registry;
+	bool watched_no_more = false;
+	int error;
+
+	supervisor->rules_stale |= rules_stale;
+	memcpy(before, supervisor->incidents,
+	       registry->service_count * sizeof(before[0])); /* what is not said has not happened */
+	look_at_services(supervisor);
+	for (unsigned i = 0; i < registry->service_count; i++) {
+		bool was_watching = registry->services[i].posture == SERVICE_WATCHING;
+
+		verdicts[i] = decide(supervisor, i, now_ns);
+		next[i] = verdicts[i].next;
+		watched_no_more |= was_watching && next[i] != SERVICE_WATCHING;
+		supervisor->rules_stale |= was_watching != (next[i] == SERVICE_WATCHING);
+	}
+	error = supervisor->rules_stale ? supervisor_apply_rules(supervisor, next) : 0;
+	if (error) {
+		memcpy(supervisor->incidents, before, registry->service_count * sizeof(before[0]));
+		go_on_without_rules(supervisor);
+		return error;
+	}
+	supervisor_apply_limits(supervisor);
+	for (unsigned i = 0; i < registry->service_count; i++) {
+		if (verdicts[i].arms || verdicts[i].disarms)
+			say_posture(supervisor, i, verdicts[i].arms, verdicts[i].event, &verdicts[i].seen);
+		else
+			say_incident(supervisor, i, verdicts[i].event, &verdicts[i].seen);
+		if (next[i] != registry->services[i].posture)
+			service_enter(&registry->services[i], next[i], now_ns);
+	}
+	for (unsigned i = 0; watched_no_more && i < supervisor->shards; i++)
+		worker_go_on(&supervisor->workers[i]);
+	if (watched_no_more && supervisor->config.policy == POLICY_ENFORCE)
+		supervisor_know_flows(supervisor);
+	return 0;
+}

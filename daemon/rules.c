@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* rules: what the kernel's rules are to say, from what is bound, listed, banned and armed. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edge/marks.h"
+#include "log.h"
+#include "supervisor_parts.h"
+
+#define NSEC_PER_SEC 1000000000ULL
+#define FLOWS_KNOWN_MAX 100000
+#define BANS_SAID_EVERY_NS (10 * NSEC_PER_SEC)
+
+static bool cookies_wanted(const struct supervisor *supervisor)
+{
+	return supervisor->config.policy == POLICY_ENFORCE || supervisor->honour_until_ns;
+}
+
+/* Connections to protected ports; a number, or -errno. */
+static int read_flows(const struct supervisor *supervisor, enum listeners_state state, struct flow **flows)
+{
+	static uint16_t ports[SERVICES_MAX];
+
+	for (unsigned i = 0; i < supervisor->registry.binding_count; i++)
+		ports[i] = supervisor->registry.bindings[i].port;
+	return listeners_flows(ports, supervisor->registry.binding_count, state, FLOWS_KNOWN_MAX, flows);
+}
+
+struct flows {
+	struct flow *flows;
+	size_t count;
+};
+
+static void job_leave_out_handovers(struct worker *worker, void *argument)
+{
+	struct flows *all = argument;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < all->count; i++)
+		if (!splice_find(worker->guard.splices, &all->flows[i]))
+			all->flows[kept++] = all->flows[i];
+	all->count = kept;
+}
+
+/* Connections that conntrack may not know, because they are older than it or were idle for too long: the rules must not
+ * question them. One that speaks up before this is done loses a packet, which TCP repeats. Half-open ones are among
+ * them, but not those that a handover has begun: the client's data must not get past us before that is done. */
+void supervisor_know_flows(struct supervisor *supervisor)
+{
+	static const enum listeners_state states[] = {LISTENERS_HALF_OPEN, LISTENERS_CONNECTED};
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		struct flows all = {NULL, 0};
+		int count = read_flows(supervisor, states[i], &all.flows);
+		int error = count < 0 ? count : 0;
+
+		all.count = count < 0 ? 0 : (size_t)count;
+		if (states[i] == LISTENERS_HALF_OPEN && all.count)
+			supervisor_call_all(supervisor, job_leave_out_handovers, &all);
+		if (!error)
+			error = ruleset_know_flows(&supervisor->ruleset, all.flows, all.count);
+		if (error)
+			log_warn("connections from before the start are not known: %s", strerror(-error));
+		free(all.flows);
+	}
+}
+
+/* The rules for what is bound and armed right now. With observe nothing is armed in the kernel, once the cookies that
+ * were sent before are out of date. */
+int supervisor_apply_rules(struct supervisor *supervisor, const enum service_posture *postures)
+{
+	static struct service_binding armed[SERVICES_MAX];
+	const struct registry *registry = &supervisor->registry;
+	unsigned armed_count = 0;
+	int error;
+
+	for (unsigned i = 0; i < registry->binding_count && cookies_wanted(supervisor); i++)
+		if (postures[registry->bindings[i].service] != SERVICE_WATCHING)
+			armed[armed_count++] = registry->bindings[i];
+	if (armed_count && !supervisor->ruleset.armed_before) { /* conntrack begins now, and knows nobody */
+		supervisor_know_flows(supervisor);
+		ruleset_keep(&supervisor->ruleset);
+	}
+	struct ruleset_wanted wanted = {
+		.services = registry->bindings,
+		.service_count = registry->binding_count,
+		.armed = armed,
+		.armed_count = armed_count,
+		.allow = &supervisor->allow,
+		.deny = &supervisor->deny,
+		.bans = supervisor->bans_used,
+		.observe = supervisor->config.policy == POLICY_OBSERVE,
+	};
+	error = ruleset_apply(&supervisor->ruleset, &wanted);
+	supervisor->rules_stale = error;
+	if (error) {
+		supervisor->rules_due_ns = worker_now_ns() + NSEC_PER_SEC;
+		log_error("nftables: rules not changed: %s", strerror(-error));
+	}
+	return error;
+}
+
+int supervisor_apply_rules_again(struct supervisor *supervisor)
+{
+	static enum service_posture postures[SERVICES_MAX];
+
+	for (unsigned i = 0; i < supervisor->registry.service_count; i++)
+		postures[i] = supervisor->registry.services[i].posture;
+	return supervisor_apply_rules(supervisor, postures);
+}
+
+/* ---- bans ---- */
+
+struct bans {
+	struct addr nets[MARK_SHARDS_MAX * GUARD_BANS_MAX];
+	size_t count;
+};
+
+static void job_take_bans(struct worker *worker, void *argument)
+{
+	struct guard *guard = &worker->guard;
+	struct bans *bans = argument;
+
+	memcpy(bans->nets + bans->count, guard->bans, guard->ban_count * sizeof(guard->bans[0]));
+	bans->count += guard->ban_count;
+	guard->ban_count = 0;
+}
+
+/* Sources that the shards found to be over the rate limit. */
+void supervisor_ban_sources(struct supervisor *supervisor)
+{
+	static struct bans bans;
+	uint32_t ban_s = supervisor->config.rate_limit.ban_s;
+	int error;
+
+	if (!supervisor->bans_used && worker_now_ns() < supervisor->rules_due_ns)
+		return;
+	bans.count = 0;
+	supervisor_call_all(supervisor, job_take_bans, &bans);
+	if (!bans.count || !ban_s)
+		return;
+	if (!supervisor->bans_used) {
+		supervisor->bans_used = true;
+		if (supervisor_apply_rules_again(supervisor) < 0) {
+			supervisor->bans_used = false; /* open: whoever goes on asks for it again */
+			return;
+		}
+	}
+	error = ruleset_ban(&supervisor->ruleset, bans.nets, bans.count, ban_s);
+	if (!error) {
+		supervisor->bans_unsaid += (uint32_t)bans.count;
+		supervisor->last_banned = bans.nets[bans.count - 1];
+	} else if (!supervisor->said_bans_full) { /* open: they are refused, connection by connection */
+		supervisor->said_bans_full = true;
+		log_warn("sources are not banned: %s", error == -ENFILE ? "tables.bans is full" : strerror(-error));
+	}
+}
+
+/* The first at once, then not more than a line in a while. */
+void supervisor_say_bans(struct supervisor *supervisor, uint64_t now_ns)
+{
+	char text[INET6_ADDRSTRLEN];
+	const struct addr *last = &supervisor->last_banned;
+
+	if (!supervisor->bans_unsaid ||
+	    (supervisor->bans_said_ns && now_ns - supervisor->bans_said_ns < BANS_SAID_EVERY_NS))
+		return;
+	inet_ntop(addr_is_v4(last) ? AF_INET : AF_INET6, addr_wire(last), text, sizeof(text));
+	log_info("sources banned for %u s: %u, for more than %u connections per second; the last was %s",
+		 supervisor->config.rate_limit.ban_s, supervisor->bans_unsaid,
+		 supervisor->config.rate_limit.connections_per_s, text);
+	supervisor->bans_unsaid = 0;
+	supervisor->bans_said_ns = now_ns;
+}

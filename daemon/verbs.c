@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* verbs: one control request: parsed, permitted, and handed to whoever can answer it or do it. */
+#include <stdlib.h>
+
+#include "face/command.h"
+#include "face/control.h"
+#include "face/report.h"
+#include "log.h"
+#include "orders.h"
+#include "synmoat/version.h"
+
+#define MESSAGE_BYTES 512
+
+static const char *policy_name(const struct supervisor *supervisor)
+{
+	return supervisor->config.policy == POLICY_OBSERVE ? "observe" : "enforce";
+}
+
+/* Whether it is as long as a source is: an address, or the network that it counts under. Says so if not. */
+static bool source_check(const struct supervisor *supervisor, const struct command *command, FILE *out)
+{
+	bool v4 = cidr_is_v4(&command->cidr);
+	unsigned prefix = v4 ? supervisor->config.sources.prefix_v4 : supervisor->config.sources.prefix_v6;
+	char text[CIDR_TEXT_BYTES];
+
+	if (command->cidr.bits == 128 || command->cidr.bits == prefix + (v4 ? CIDR_V4_BITS : 0))
+		return true;
+	cidr_text(&command->cidr, text);
+	fprintf(out, "error: %s: %s is no source: allowed is an address or a network of /%u\n",
+		verb_words(command->verb), text, prefix);
+	return false;
+}
+
+/* ---- asking: each array is allocated by whom we ask, and ours to free; -1 when there is no memory for it ---- */
+
+static void answer_explain(struct supervisor *supervisor, const struct command *command, FILE *out)
+{
+	const struct addr *destination = command->has_destination ? &command->destination : NULL;
+	struct report_verdict *verdicts = NULL;
+	char source[CIDR_TEXT_BYTES];
+	int count;
+
+	if (!source_check(supervisor, command, out))
+		return;
+	cidr_text(&command->cidr, source);
+	count = supervisor_explain(supervisor, &command->source, destination, command->destination_port, &verdicts);
+	if (count < 0)
+		fputs("error: out of memory\n", out);
+	else
+		report_explain(source, policy_name(supervisor), verdicts, (size_t)count, command->json, out);
+	free(verdicts);
+}
+
+static void answer_list(struct supervisor *supervisor, const struct command *command, FILE *out)
+{
+	bool allow = command->verb == VERB_ALLOW_LIST;
+	struct report_cidr *cidrs = NULL;
+	int count = supervisor_list_read(supervisor, allow, &cidrs);
+
+	if (count < 0)
+		fputs("error: out of memory\n", out);
+	else
+		report_cidrs(allow ? "allow" : "deny", cidrs, (size_t)count, command->json, out);
+	free(cidrs);
+}
+
+static void answer_bans(struct supervisor *supervisor, const struct command *command, FILE *out)
+{
+	struct report_ban *bans = NULL;
+	int count = supervisor_bans_read(supervisor, &bans);
+
+	if (count < 0)
+		fputs("error: out of memory\n", out);
+	else
+		report_bans(bans, (size_t)count, command->json, out);
+	free(bans);
+}
+
+static void answer_version(const struct command *command, FILE *out)
+{
+	const struct report version = {.version = SYNMOAT_VERSION};
+
+	report_version(&version, command->json, out);
+}
+
+/* ---- changing ---- */
+
+static int change(struct supervisor *supervisor, const struct command *command, char *message, size_t bytes)
+{
+	switch (command->verb) {
+	case VERB_ARM:
+		return supervisor_override(supervisor, command->service, SERVICE_OVERRIDE_ARM, message, bytes);
+	case VERB_DISARM:
+		return supervisor_override(supervisor, command->service, SERVICE_OVERRIDE_DISARM, message, bytes);
+	case VERB_AUTO:
+		return supervisor_override(supervisor, command->service, SERVICE_OVERRIDE_AUTO, message, bytes);
+	case VERB_ALLOW_ADD:
+	case VERB_ALLOW_DEL:
+		return supervisor_list_change(supervisor, true, command->verb == VERB_ALLOW_ADD, &command->cidr,
+					      message, bytes);
+	case VERB_DENY_ADD:
+	case VERB_DENY_DEL:
+		return supervisor_list_change(supervisor, false, command->verb == VERB_DENY_ADD, &command->cidr,
+					      message, bytes);
+	case VERB_BAN_LIFT:
+		return supervisor_ban_lift(supervisor, &command->source, message, bytes);
+	case VERB_RELOAD:
+		if (supervisor_reload(supervisor, message, bytes) < 0) {
+			log_error("%s", message);
+			return -1;
+		}
+		snprintf(message, bytes, "configuration reloaded");
+		return 0;
+	default:
+		snprintf(message, bytes, "%s changes nothing", verb_words(command->verb));
+		return -1;
+	}
+}
+
+static void answer_change(struct supervisor *supervisor, const struct control_peer *peer, const struct command *command,
+			  FILE *out)
+{
+	char message[MESSAGE_BYTES] = "";
+
+	if (!peer->may_change) {
+		fprintf(out,
+			"error: not permitted: '%s' is for root and for the control group "
+			"(synmoat.conf(5))\n",
+			verb_words(command->verb));
+		return;
+	}
+	if (command->verb == VERB_BAN_LIFT && !source_check(supervisor, command, out))
+		return;
+	if (change(supervisor, command, message, sizeof(message)) != 0) {
+		fprintf(out, "error: %s: %s\n", verb_words(command->verb), message);
+		return;
+	}
+	log_info("control: %s (uid=%u pid=%d): %s", verb_words(command->verb), (unsigned)peer->uid, (int)peer->pid,
+		 message);
+	report_done(message, command->json, out);
+}
+
+void supervisor_answer(struct supervisor *supervisor, const struct control_peer *peer, const char *request, FILE *out)
+{
+	char error[COMMAND_ERROR_BYTES];
+	struct command command;
+
+	if (command_parse(request, &command, error, sizeof(error)) != 0) {
+		fprintf(out, "%s\n", error);
+		return;
+	}
+	if (verb_changes(command.verb)) {
+		answer_change(supervisor, peer, &command, out);
+		return;
+	}
+	switch (command.verb) {
+	case VERB_EXPLAIN:
+		answer_explain(supervisor, &command, out);
+		break;
+	case VERB_ALLOW_LIST:
+	case VERB_DENY_LIST:
+		answer_list(supervisor, &command, out);
+		break;
+	case VERB_BAN_LIST:
+		answer_bans(supervisor, &command, out);
+		break;
+	case VERB_VERSION:
+		answer_version(&command, out);
+		break;
+	case VERB_HELP:
+		report_help(command.json, out);
+		break;
+	default: /* status, services, sources */
+		supervisor_report(supervisor, &command, out);
+	}
+}
