@@ -35,7 +35,7 @@ SRV=smsrv-$$ CLI=smcli-$$ ATK=smatk-$$
 SRV4=10.77.1.1 SRV6=fd77:1::1
 CLI4=10.77.1.2 CLI6=fd77:1::2
 WORK=$(mktemp -d /tmp/synmoat.XXXXXX)
-DAEMON_PID='' NGINX_PID='' FLOOD_PID='' FAILED=0
+DAEMON_PID='' NGINX_PID='' FLOOD_PID='' CROWD_PID='' FAILED=0
 export SRV CLI ATK SRV4 SRV6 CLI4 CLI6 WORK NGINX_PID
 chmod 755 "$WORK"
 : >"$WORK/daemon.log"
@@ -173,7 +173,8 @@ _ready_or_dead() { grep -qw ready "$WORK/daemon.log" || gone "$DAEMON_PID"; }
 # daemon_launch CMD...: runs CMD in the server's namespace and waits for its word `ready`.
 daemon_launch()
 {
-    ip netns exec "$SRV" "$@" >"$WORK/daemon.log" 2>&1 &
+    : >"$WORK/daemon.log" # at once, lest the last daemon's word be taken for this one's
+    ip netns exec "$SRV" "$@" >>"$WORK/daemon.log" 2>&1 &
     DAEMON_PID=$!
     wait_until 10 _ready_or_dead && alive "$DAEMON_PID" && return
     echo "synmoatd did not get ready:" >&2
@@ -214,6 +215,38 @@ ctl() { in_srv "$SYNMOATCTL" -s "$WORK/ctl.sock" "$@"; }
 stat_get() { ctl status --json | jq -r "$1"; }
 stat_is() { [ "$(stat_get "$1" 2>/dev/null)" = true ]; } # JQ_EXPR that says true or false
 counter() { stat_get ".counters.$1"; }
+counted() { [ "$(counter "$1")" -ge "$2" ]; } # COUNTER AT_LEAST
+log_says() { grep -q -- "$1" "$WORK/daemon.log"; }
+log_lines() { grep -c -- "$1" "$WORK/daemon.log"; }
+
+# says_true [jq options] FILTER [FILE]: nothing at all is not true, as it is to jq -e.
+says_true() { [ "$(jq "$@")" = true ]; }
+
+service_is() # PORT FIELD VALUE
+{
+    stat_is "[.services[] | select(.port == $1)] | length > 0 and all(.[]; (.$2 | tostring) == \"$3\")"
+}
+armed() { stat_is "any(.services[]; .port == $1 and .armed)"; } # PORT
+unarmed() { service_is "$1" armed false; }
+
+# explained SRC WORD [DST:PORT]: what a SYN from there would meet now; to port 80 if nothing else is said.
+explained()
+{
+    local at=${3:-}
+    [ -n "$at" ] || at=$SRV4:80
+    if is_v6 "$1" && [ -z "${3:-}" ]; then at="[$SRV6]:80"; fi
+    # shellcheck disable=SC2016 # the variable is jq's
+    ctl explain "$1" "$at" --json 2>/dev/null |
+        says_true --arg word "$2" '.verdicts | length == 1 and .[0].outcome == $word'
+}
+
+# The packets that the kernel has put into the daemon's queues for SYNs so far, as the kernel counts them.
+syns_queued()
+{
+    # number, portid, length, mode, range, dropped, dropped to the socket, sequence (nfnetlink_queue.c, seq_show)
+    in_srv cat /proc/net/netfilter/nfnetlink_queue |
+        awk -v shards="$(stat_get .shards)" '$1 < 16384 + shards { sum += $8 } END { print sum + 0 }'
+}
 
 # ---- the server and its legitimate clients
 
@@ -276,7 +309,43 @@ requests()
     grep -c '^200 ' "$WORK/requests"
 }
 
+# fetch SRC DST [LIMIT_S]: one page, PORT from the environment; the exit code says whether it came.
+fetch()
+{
+    in_cli curl -sf -o /dev/null --connect-timeout "${3:-5}" --max-time "${3:-5}" --interface "$1" \
+        "http://$(url_host "$2"):${PORT:-80}/"
+}
+refused() { ! fetch "$1" "$2" 1; } # SRC DST: no page within a second
+
+# crowd_start [clients.py options] DST...: clients, until crowd_end; then $WORK/crowd tells how they fared.
+crowd_start()
+{
+    touch "$WORK/crowd_on"
+    ip netns exec "$CLI" python3 "$TESTS/tools/clients.py" --while-file "$WORK/crowd_on" "$@" >"$WORK/crowd" &
+    CROWD_PID=$!
+}
+crowd_end() { rm -f "$WORK/crowd_on"; crowd_wait; }
+crowd_wait() { wait "$CROWD_PID"; }
+crowd_is() # JQ_EXPR
+{
+    says_true "$1" "$WORK/crowd" && return
+    cat "$WORK/crowd" >&2
+    return 1
+}
+
+# silent SRC: a client host that leaves SYN-ACKs it did not ask for without an answer, as behind a stateful firewall.
+silent()
+{
+    local family=ip
+    is_v6 "$1" && family=ip6
+    in_cli nft "table inet silent { chain out {
+        type filter hook output priority 0; $family saddr $1 tcp flags rst drop; }; }"
+}
+
 # ---- the attacker
+
+# SYNs in the name of a real client's address come in where the attacker is.
+spoofing_allowed() { in_srv sysctl -qw net.ipv4.conf.{all,eth1}.rp_filter=0; }
 
 # flood_start RATE SECONDS DST PORT [synflood options]
 flood_start()

@@ -28,7 +28,6 @@ refused_beside()
 }
 
 reload() { config_write "$1"; kill -HUP "$DAEMON_PID"; }
-log_says() { grep -q -- "$1" "$WORK/daemon.log"; }
 listed() { stat_is "any(.services[]; .port == $1)"; } # PORT
 stat_says() { [ "$(stat_get "$1" 2>/dev/null)" = "$2" ]; }
 
@@ -42,7 +41,7 @@ loop_clean()
 {
     rm -f "$WORK/loop"
     wait "$LOOP_PID"
-    jq -e '.ok > 100 and .failed == 0 and .slow == 0' "$WORK/clients" >/dev/null && return
+    says_true '.ok > 100 and .failed == 0 and .slow == 0' "$WORK/clients" && return
     cat "$WORK/clients" >&2
     return 1
 }

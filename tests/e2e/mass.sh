@@ -6,7 +6,8 @@
 N=${CONNECTIONS:-20000} # fewer under valgrind
 
 clients() { in_cli python3 "$TESTS/tools/clients.py" "$@" | tee "$WORK/clients"; }
-all_ok() { jq -e --argjson n "$1" '.ok == $n and .failed == 0' "$WORK/clients" >/dev/null; }
+# shellcheck disable=SC2016 # the variable is jq's
+all_ok() { says_true --argjson n "$1" '.ok == $n and .failed == 0' "$WORK/clients"; }
 handed_over_since() { [ "$(settled counter handed_over)" -ge $(($1 + $2)) ]; }
 
 topo_up

@@ -18,9 +18,6 @@ at() { local name=$1$2; echo "${!name}"; }
 url() { echo "http://$(url_host "$1")$2"; } # ADDRESS [:PORT]/[PATH]
 
 reload() { config_write "$1"; kill -HUP "$DAEMON_PID"; }
-counted() { [ "$(counter "$1")" -ge "$2" ]; } # COUNTER AT_LEAST
-log_lines() { grep -c -- "$1" "$WORK/daemon.log"; }
-log_says() { grep -q -- "$1" "$WORK/daemon.log"; }
 
 served() { [ "$(PARALLEL=4 requests "$1" 2 "$2")" -eq "$1" ]; } # N DST; PORT
 
@@ -274,7 +271,7 @@ for f in 4 6; do
 	    wire.send(*sys.argv[1:], 2000 + i, 80, SYN, 12345, options=b"\2\4\5\xb4")
 	    time.sleep(0.001)
 	END
-    check "IPv$f: SYNs from the subnet's own address arm the service" wait_until 3 armed
+    check "IPv$f: SYNs from the subnet's own address make the service wary" wait_until 3 service_is 80 state wary
     check "IPv$f: SYNs from the subnet's own address stop no client" served 20 "$(at SRV $f)"
     wait $!
 done

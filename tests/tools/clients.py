@@ -3,7 +3,7 @@
 """Many legitimate HTTP clients, from many source addresses of the test bench.
 
 Prints one JSON object: connections that were `ok` and `failed`, those that were `slow` (0.9 s or more: a SYN had to
-be sent again), and the reasons of the failures. Nothing is tried twice.
+be sent again), the reasons of the failures, and how many `seconds` it all took. Nothing is tried twice.
 """
 import argparse
 import asyncio
@@ -18,8 +18,8 @@ SOURCE_BASE = 0x8000  # above those that requests() in lib.sh uses
 SLOW_S = 0.9
 
 
-def source(i, dst):
-    n = SOURCE_BASE + i % SOURCES
+def source(i, dst, args):
+    n = args.base + i % args.sources
     return f"fd78::{n:x}" if ":" in dst else f"10.78.{n >> 8}.{n & 255}"
 
 
@@ -35,7 +35,7 @@ async def get(reader, writer, last):
 
 
 async def client(i, dst, args, together):
-    reader, writer = await asyncio.open_connection(dst, args.port, local_addr=(source(i, dst), 0))
+    reader, writer = await asyncio.open_connection(dst, args.port, local_addr=(source(i, dst, args), 0))
     try:
         if together:
             await together.wait()
@@ -45,7 +45,8 @@ async def client(i, dst, args, together):
         writer.close()
 
 
-async def worker(numbers, args, result, together):
+async def worker(which, numbers, args, result, together):
+    await asyncio.sleep(args.ramp * which / args.parallel)
     for i in numbers:
         if args.while_file and not os.path.exists(args.while_file):
             return
@@ -65,6 +66,9 @@ async def main():
     parser.add_argument("-p", "--parallel", type=int, default=50)
     parser.add_argument("-r", "--rounds", type=int, default=1, help="requests on each connection")
     parser.add_argument("-l", "--limit", type=float, default=10, help="seconds for each connection")
+    parser.add_argument("--sources", type=int, default=SOURCES, help="addresses to spread over")
+    parser.add_argument("--base", type=int, default=SOURCE_BASE, help="the first of them, as client_address in lib.sh")
+    parser.add_argument("--ramp", type=float, default=0, help="seconds until all of --parallel have begun")
     parser.add_argument("--port", type=int, default=80)
     parser.add_argument("--at-once", action="store_true", help="open all before the first request")
     parser.add_argument("--while-file", help="go on as long as this file exists")
@@ -77,7 +81,9 @@ async def main():
         args.parallel = args.n
         together = asyncio.Barrier(args.n)
     result = {"ok": 0, "failed": 0, "slow": 0, "why": collections.Counter()}
-    await asyncio.gather(*(worker(numbers, args, result, together) for _ in range(args.parallel)))
+    start = time.monotonic()
+    await asyncio.gather(*(worker(which, numbers, args, result, together) for which in range(args.parallel)))
+    result["seconds"] = round(time.monotonic() - start, 3)
     print(json.dumps(result))
 
 

@@ -3,7 +3,9 @@
  * synflood - a paced SYN generator for the tests, bounded in time and count.
  *
  * Frames are built here, whole, and leave through an AF_PACKET socket: no route, no conntrack and no source check
- * of the sending host is involved. Sources are random, from 11.0.0.0/8 or fd99::/16, which no test net uses.
+ * of the sending host is involved. Sources are from 11.0.0.0/8 or fd99::/16, which no test net uses: random ones, random
+ * ones of a pool, or each of a pool in turn; or all SYNs have one given source. On demand each SYN is followed by an ACK
+ * with a guessed acknowledgement number.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,7 +28,12 @@
 #define BATCH 64
 #define FRAME_MAX (ETH_HLEN + 40 + 20 + 20)
 
-enum source_kind { SOURCE_RANDOM, SOURCE_POOL, SOURCE_FIXED };
+enum source_kind {
+	SOURCE_RANDOM,
+	SOURCE_POOL,
+	SOURCE_EACH,
+	SOURCE_FIXED
+};
 
 struct flood {
 	const char *device;
@@ -39,11 +46,14 @@ struct flood {
 	uint16_t port;
 	const uint8_t *options;
 	size_t options_len;
+	bool pairs; /* each SYN is followed by an ACK */
 };
 
 /* As a Linux client sends them: MSS 1460, SACK permitted, timestamps, window scale 7. */
-static const uint8_t options_full[] = { 2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 1, 2, 3, 0, 0, 0, 0, 1, 3, 3, 7 };
-static const uint8_t options_mss[] = { 2, 4, 0x05, 0xb4 };
+static const uint8_t options_full[] = {2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 1, 2, 3, 0, 0, 0, 0, 1, 3, 3, 7};
+static const uint8_t options_mss[] = {2, 4, 0x05, 0xb4};
+/* The signature of a stranger (RFC 5925 2.2), and MSS. */
+static const uint8_t options_ao[] = {29, 16, 1, 1, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 2, 4, 0x05, 0xb4};
 
 static volatile sig_atomic_t interrupted;
 
@@ -96,7 +106,8 @@ static uint16_t fold(uint32_t acc)
 	return (uint16_t)~acc;
 }
 
-static void source_pick(const struct flood *f, uint64_t random, uint8_t *out)
+/* The source of the n-th SYN. */
+static void source_pick(const struct flood *f, uint64_t n, uint64_t random, uint8_t *out)
 {
 	uint64_t which = random;
 
@@ -106,8 +117,10 @@ static void source_pick(const struct flood *f, uint64_t random, uint8_t *out)
 	}
 	if (f->source_kind == SOURCE_POOL)
 		which = random % f->pool_size;
+	if (f->source_kind == SOURCE_EACH)
+		which = n % f->pool_size;
 	if (f->v6) { /* one /64 for each source, so that per-prefix counting sees them all */
-		uint64_t spread = f->source_kind == SOURCE_POOL ? which + 1 : which;
+		uint64_t spread = f->source_kind == SOURCE_RANDOM ? which : which + 1;
 
 		put32(out, 0xfd990000 | (uint16_t)(spread >> 32));
 		put32(out + 4, (uint32_t)spread);
@@ -118,14 +131,14 @@ static void source_pick(const struct flood *f, uint64_t random, uint8_t *out)
 	}
 }
 
-static size_t ip_header(const struct flood *f, uint64_t random, size_t tcp_len, uint8_t *ip)
+static size_t ip_header(const struct flood *f, uint64_t n, uint64_t random, size_t tcp_len, uint8_t *ip)
 {
 	if (f->v6) {
 		put32(ip, 0x60000000);
 		put16(ip + 4, (uint16_t)tcp_len);
 		ip[6] = IPPROTO_TCP;
 		ip[7] = 64;
-		source_pick(f, random, ip + 8);
+		source_pick(f, n, random, ip + 8);
 		memcpy(ip + 24, f->target, 16);
 		return 40;
 	}
@@ -136,33 +149,36 @@ static size_t ip_header(const struct flood *f, uint64_t random, size_t tcp_len, 
 	ip[8] = 64;
 	ip[9] = IPPROTO_TCP;
 	put16(ip + 10, 0);
-	source_pick(f, random, ip + 12);
+	source_pick(f, n, random, ip + 12);
 	memcpy(ip + 16, f->target, 4);
 	put16(ip + 10, fold(sum(ip, 20, 0)));
 	return 20;
 }
 
-/* Builds the n-th SYN; returns the length of the frame. The Ethernet header is already there. */
+/* Builds the n-th SYN, or of pairs the SYN or the ACK that pretends to follow it; returns the length of the frame. The
+ * Ethernet header is already there. */
 static size_t frame_build(const struct flood *f, uint64_t seed, uint64_t n, uint8_t *frame)
 {
-	uint64_t r = mix(seed + n), r2 = mix(r);
-	size_t tcp_len = 20 + f->options_len;
+	bool ack = f->pairs && n % 2;
+	uint64_t which = f->pairs ? n / 2 : n;
+	uint64_t r = mix(seed + which), r2 = mix(r);
+	size_t tcp_len = ack ? 20 : 20 + f->options_len;
 	uint8_t *ip = frame + ETH_HLEN;
-	size_t ip_len = ip_header(f, r, tcp_len, ip);
+	size_t ip_len = ip_header(f, which, r, tcp_len, ip);
 	uint8_t *tcp = ip + ip_len;
 	size_t addresses = f->v6 ? 8 : 12;
 
 	put16(tcp, (uint16_t)(1024 + r2 % 64512));
 	put16(tcp + 2, f->port);
-	put32(tcp + 4, (uint32_t)(r2 >> 32));
-	put32(tcp + 8, 0);
+	put32(tcp + 4, (uint32_t)(r2 >> 32) + ack);
+	put32(tcp + 8, ack ? (uint32_t)mix(r2) : 0); /* a guess */
 	tcp[12] = (uint8_t)(tcp_len / 4 << 4);
-	tcp[13] = 0x02; /* SYN */
+	tcp[13] = ack ? 0x10 : 0x02; /* ACK, SYN */
 	put16(tcp + 14, 64240);
 	put32(tcp + 16, 0);
-	memcpy(tcp + 20, f->options, f->options_len);
-	put16(tcp + 16, fold(sum(ip + addresses, ip_len - addresses,
-				 sum(tcp, tcp_len, IPPROTO_TCP + (uint32_t)tcp_len))));
+	memcpy(tcp + 20, f->options, tcp_len - 20);
+	put16(tcp + 16,
+	      fold(sum(ip + addresses, ip_len - addresses, sum(tcp, tcp_len, IPPROTO_TCP + (uint32_t)tcp_len))));
 	return ETH_HLEN + ip_len + tcp_len;
 }
 
@@ -170,7 +186,7 @@ static size_t frame_build(const struct flood *f, uint64_t seed, uint64_t n, uint
 static unsigned int batch_send(const struct flood *f, int fd, uint64_t seed, uint64_t first, unsigned int n,
 			       uint8_t frames[BATCH][FRAME_MAX])
 {
-	struct mmsghdr msgs[BATCH] = { 0 };
+	struct mmsghdr msgs[BATCH] = {0};
 	struct iovec iov[BATCH];
 	int sent;
 
@@ -191,7 +207,7 @@ static unsigned int batch_send(const struct flood *f, int fd, uint64_t seed, uin
 
 static int packet_socket(const char *device)
 {
-	struct sockaddr_ll to = { .sll_family = AF_PACKET };
+	struct sockaddr_ll to = {.sll_family = AF_PACKET};
 	int fd = socket(AF_PACKET, SOCK_RAW, 0), one = 1;
 
 	to.sll_ifindex = (int)if_nametoindex(device);
@@ -207,7 +223,7 @@ static uint64_t flood_run(const struct flood *f, int fd)
 {
 	static uint8_t frames[BATCH][FRAME_MAX];
 	uint64_t start = now_ns(), end = start + f->seconds * NSEC_PER_SEC, seed = mix(start), sent = 0;
-	struct ethhdr eth = { .h_proto = htons(f->v6 ? ETH_P_IPV6 : ETH_P_IP), .h_source = { 2, 0, 0, 0, 0, 0xad } };
+	struct ethhdr eth = {.h_proto = htons(f->v6 ? ETH_P_IPV6 : ETH_P_IP), .h_source = {2, 0, 0, 0, 0, 0xad}};
 
 	memcpy(eth.h_dest, &f->mac, ETH_ALEN);
 	for (int i = 0; i < BATCH; i++)
@@ -215,13 +231,14 @@ static uint64_t flood_run(const struct flood *f, int fd)
 
 	for (uint64_t now = start; now < end && sent < f->count && !interrupted; now = now_ns()) {
 		uint64_t due = (now - start + TICK_NS) * f->rate_pps / NSEC_PER_SEC;
-		struct timespec tick = { .tv_nsec = TICK_NS };
+		struct timespec tick = {.tv_nsec = TICK_NS};
 		unsigned int n = 0;
 
 		if (due > f->count)
 			due = f->count;
 		if (due > sent)
-			n = batch_send(f, fd, seed, sent, due - sent < BATCH ? (unsigned int)(due - sent) : BATCH, frames);
+			n = batch_send(f, fd, seed, sent, due - sent < BATCH ? (unsigned int)(due - sent) : BATCH,
+				       frames);
 		sent += n;
 		if (n < BATCH)
 			clock_nanosleep(CLOCK_MONOTONIC, 0, &tick, NULL);
@@ -233,7 +250,7 @@ static uint64_t flood_run(const struct flood *f, int fd)
 static _Noreturn void usage(void)
 {
 	fprintf(stderr, "usage: synflood -i DEV -m NEXT_HOP_MAC [-r RATE_PPS] [-t SECONDS] [-n COUNT]\n"
-			"                [-s random|random:N|ADDR] [-6] [-o full|mss|none] DST PORT\n");
+			"                [-s random|random:N|each:N|ADDR] [-6] [-a] [-o full|mss|none|ao] DST PORT\n");
 	exit(2);
 }
 
@@ -260,9 +277,10 @@ static void parse_options(struct flood *f, const char *name)
 		const uint8_t *bytes;
 		size_t len;
 	} sets[] = {
-		{ "full", options_full, sizeof(options_full) },
-		{ "mss", options_mss, sizeof(options_mss) },
-		{ "none", options_mss, 0 },
+		{"full", options_full, sizeof(options_full)},
+		{"mss", options_mss, sizeof(options_mss)},
+		{"none", options_mss, 0},
+		{"ao", options_ao, sizeof(options_ao)},
 	};
 
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
@@ -282,6 +300,9 @@ static void parse_source(struct flood *f, const char *name)
 	if (!strncmp(name, "random:", 7)) {
 		f->source_kind = SOURCE_POOL;
 		f->pool_size = number(name + 7, 1 << 24);
+	} else if (!strncmp(name, "each:", 5)) {
+		f->source_kind = SOURCE_EACH;
+		f->pool_size = number(name + 5, 1 << 24);
 	} else {
 		f->source_kind = SOURCE_FIXED;
 		parse_address(f, name, f->source);
@@ -290,21 +311,41 @@ static void parse_source(struct flood *f, const char *name)
 
 int main(int argc, char **argv)
 {
-	struct flood f = { .rate_pps = 20000, .seconds = 10, .count = UINT64_MAX };
+	struct flood f = {.rate_pps = 20000, .seconds = 10, .count = UINT64_MAX};
 	const char *source = "random", *options = "full", *mac = "";
 	int opt;
 
-	while ((opt = getopt(argc, argv, "i:m:r:t:n:s:6o:")) != -1) {
+	while ((opt = getopt(argc, argv, "i:m:r:t:n:s:6ao:")) != -1) {
 		switch (opt) {
-		case 'i': f.device = optarg; break;
-		case 'm': mac = optarg; break;
-		case 'r': f.rate_pps = number(optarg, 10000000); break;
-		case 't': f.seconds = number(optarg, 3600); break;
-		case 'n': f.count = number(optarg, UINT32_MAX); break;
-		case 's': source = optarg; break;
-		case '6': f.v6 = true; break;
-		case 'o': options = optarg; break;
-		default: usage();
+		case 'i':
+			f.device = optarg;
+			break;
+		case 'm':
+			mac = optarg;
+			break;
+		case 'r':
+			f.rate_pps = number(optarg, 10000000);
+			break;
+		case 't':
+			f.seconds = number(optarg, 3600);
+			break;
+		case 'n':
+			f.count = number(optarg, UINT32_MAX);
+			break;
+		case 's':
+			source = optarg;
+			break;
+		case '6':
+			f.v6 = true;
+			break;
+		case 'a':
+			f.pairs = true;
+			break;
+		case 'o':
+			options = optarg;
+			break;
+		default:
+			usage();
 		}
 	}
 	if (argc - optind != 2 || !f.device || !ether_aton_r(mac, &f.mac))
