@@ -27,6 +27,8 @@ RATIOS = [
     ("upload, no offloads, vs conntrack", "upload_mtu", "peace", "conntrack", None, "Gbit/s"),
     ("first byte of a page, handed over", "first_byte_page", "always", "bare", ("<=", 3), "us"),
     ("first byte, server speaks first", "first_byte_greeting", "always", "bare", None, "us"),
+    ("CPU per SYN, 10^6 sources vs 1,000", "sources_cpu", "many_counted", "few_counted", ("<=", 1.3), "ns"),
+    ("  the same, answered with cookies", "sources_cpu", "many_always", "few_always", ("<=", 1.3), "ns"),
 ]
 
 # label, row of samples, mode or pair/mode, target, unit
@@ -39,6 +41,10 @@ VALUES = [
     ("resident memory after cookies", "rss_after_cookies", "always", None, "MiB"),
     ("daemon CPU per SYN, in peace", "cpu_per_syn", "counted", None, "ns"),
     ("daemon CPU per SYN, cookies", "cpu_per_syn", "always", None, "ns"),
+    ("resident memory after 10^6 sources", "sources_rss", "many_counted", ("<=", 64), "MiB"),
+    ("  the same, answered with cookies", "sources_rss", "many_always", ("<=", 64), "MiB"),
+    ("  sources seen of these, in peace", "sources_seen", "many_counted", None, ""),
+    ("  the same, answered with cookies", "sources_seen", "many_always", None, ""),
     ("failed connections, bare kernel", "failed", "bare", None, "sum"),
     ("failed connections, in peace", "failed", "peace", None, "sum"),
     ("failed connections, handed over", "failed", "always", None, "sum"),
@@ -69,7 +75,7 @@ def met(value, target):
 def ratio_row(samples, label, row, mode, baseline, target, unit):
     pair = f"{mode}/{baseline}"
     ours, theirs = samples[row, pair, mode], samples[row, pair, baseline]
-    best = min if unit == "us" else max
+    best = min if unit in ("us", "ns") else max
     ratios = [statistics.mean(ours[block]) / statistics.mean(theirs[block]) for block in ours]
     ratio = statistics.median(ratios)
     return {
