@@ -179,19 +179,49 @@ static void say(struct supervisor *supervisor, unsigned index, const char *what,
 		(unsigned long long)look->sketch.syns, signature, percent(tally_certain(commonest), look->sketch.syns));
 }
 
+/* The SYNs of a whole incident. */
+struct whole {
+	unsigned service;
+	struct tally_sketch sketch;
+};
+
+static void job_whole_begins(struct worker *worker, void *argument)
+{
+	const struct whole *whole = argument;
+
+	tally_total_reset(&worker->guard.tallies[whole->service]);
+}
+
+static void job_whole(struct worker *worker, void *argument)
+{
+	struct whole *whole = argument;
+
+	tally_sketch_total(&worker->guard.tallies[whole->service], &whole->sketch);
+}
+
 /* What it was. */
 static void say_over(struct supervisor *supervisor, unsigned index, const char *what)
 {
 	const struct service *service = &supervisor->registry.services[index];
 	const struct incident *incident = &supervisor->incidents[index];
 	struct incident_counts totals = incident_totals(incident);
+	struct whole whole = {.service = index};
+	const struct tally_top *top;
 	char endpoint[REGISTRY_ENDPOINT_BYTES];
+	char heaviest[INET6_ADDRSTRLEN] = "none";
 
-	log_info("service %s (%s) %s: class=\"%s\" lasted=%llus peak=%u/s syns=%llu challenged=%llu completed=%llu",
-		 service->name, registry_endpoint(service, endpoint), what, character_name(incident->said_before),
-		 (unsigned long long)(incident_lasted_ns(incident) / NSEC_PER_SEC), incident->peak_pps,
-		 (unsigned long long)totals.syns, (unsigned long long)totals.challenged,
-		 (unsigned long long)totals.completed);
+	supervisor_call_all(supervisor, job_whole, &whole);
+	top = tally_heaviest(&whole.sketch);
+	if (top)
+		address_text(&top->net, heaviest);
+
+	log_info(
+		"service %s (%s) %s: class=\"%s\" lasted=%llus peak=%u/s syns=%llu challenged=%llu completed=%llu sources=%u "
+		"top=%s",
+		service->name, registry_endpoint(service, endpoint), what, character_name(incident->said_before),
+		(unsigned long long)(incident_lasted_ns(incident) / NSEC_PER_SEC), incident->peak_pps,
+		(unsigned long long)totals.syns, (unsigned long long)totals.challenged,
+		(unsigned long long)totals.completed, tally_distinct(&whole.sketch), heaviest);
 }
 
 /* Of a service that is left unarmed, why. */
@@ -352,6 +382,8 @@ int postures_update(struct supervisor *supervisor, bool rules_stale, uint64_t no
 			say_posture(supervisor, i, verdicts[i].arms, verdicts[i].event, &verdicts[i].seen);
 		else
 			say_incident(supervisor, i, verdicts[i].event, &verdicts[i].seen);
+		if (verdicts[i].event == INCIDENT_BEGUN)
+			supervisor_call_all(supervisor, job_whole_begins, &(struct whole){.service = i});
 		if (next[i] != registry->services[i].posture)
 			service_enter(&registry->services[i], next[i], now_ns);
 	}

@@ -205,6 +205,8 @@ uint32_t tally_distinct(const struct tally_sketch *sketch)
 	estimate = 0.7213 / (1 + 1.079 / m) * m * m / sum;
 	if (estimate <= 2.5 * m && empty)
 		estimate = m * log(m / empty); /* linear counting */
+	if (estimate > (double)sketch->syns)   /* each has sent one */
+		estimate = (double)sketch->syns;
 	return estimate < UINT32_MAX ? (uint32_t)(estimate + 0.5) : UINT32_MAX;
 }
 
