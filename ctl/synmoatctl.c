@@ -20,7 +20,7 @@
 
 enum ctl_exit {
 	CTL_OK = 0,
-	CTL_ERROR = 1, /* the daemon answered with an error */
+	CTL_ERROR = 1, /* the daemon answered with an error, or found a fault */
 	CTL_USAGE = 2,
 	CTL_NO_DAEMON = 3,
 	CTL_NO_PERMISSION = 4, /* for the socket, or the daemon says so */
@@ -38,6 +38,8 @@ static void usage_print(FILE *out)
 	      "  explain SRC [DST:PORT]   what a SYN from there would meet now, and why\n"
 	      "  allow list, deny list    the networks that are let past, or refused\n"
 	      "  ban list                 the sources that are refused for a while\n"
+	      "  check                    whether this host lets the daemon do what it is told to\n"
+	      "  secret show-epoch        which secret makes the cookies now, by its fingerprint\n"
 	      "  version                  the version of the running daemon\n"
 	      "  help                     all commands of the running daemon\n"
 	      "changing, as root or as the control group:\n"
@@ -45,6 +47,7 @@ static void usage_print(FILE *out)
 	      "  allow add|del CIDR       let a network past, or no longer\n"
 	      "  deny add|del CIDR        refuse a network, or no longer\n"
 	      "  ban lift SRC             end a ban\n"
+	      "  secret rotate            add a fresh secret to the file that gateways share\n"
 	      "  reload                   read the configuration file again\n"
 	      "SERVICE is a name, ADDRESS:PORT, [IPV6]:PORT or any:PORT. --json may also follow the command.\n"
 	      "The default SOCKET is " DEFAULT_SOCKET ". See synmoatctl(1).\n",
@@ -138,6 +141,18 @@ static char *daemon_ask(int fd, const char *request, size_t *answer_bytes)
 	return NULL;
 }
 
+/* Whether the answer to `check` tells a fault: a line of it does, or an object of its JSON, within whose strings quotes
+ * are escaped. */
+static bool answer_has_fault(const char *answer)
+{
+	return strncmp(answer, "fault ", 6) == 0 || strstr(answer, "\nfault ") || strstr(answer, "\"level\":\"fault\"");
+}
+
+static bool request_is_check(const char *request)
+{
+	return strncmp(request, "check", 5) == 0 && (request[5] == ' ' || request[5] == '\n');
+}
+
 static enum ctl_exit answer_judge(const char *answer)
 {
 	static const char refused[] = "error:", not_permitted[] = "error: not permitted:";
@@ -164,6 +179,8 @@ static enum ctl_exit command_run(const char *path, const char *request)
 
 	result = answer_judge(answer);
 	fwrite(answer, 1, bytes, result == CTL_OK ? stdout : stderr);
+	if (result == CTL_OK && request_is_check(request) && answer_has_fault(answer))
+		result = CTL_ERROR;
 	free(answer);
 	if (fflush(stdout) != 0) {
 		fprintf(stderr, "synmoatctl: cannot write the answer: %s\n", strerror(errno));

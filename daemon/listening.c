@@ -1,14 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* listening: what this host's sockets tell: which services there are, how full their queues are. */
+/* listening: what this host's sockets tell: which services there are, how full their queues are. On a gateway there is
+ * nothing to ask: the servers' answers tell. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "edge/marks.h"
 #include "log.h"
 #include "supervisor_parts.h"
 
 #define NSEC_PER_SEC 1000000000ULL
 #define LISTENERS_EVERY_NS NSEC_PER_SEC
 #define HALF_OPEN_COST 50
+
+/* Nobody but us counts what is half-open behind this host. */
+static void take_our_count(struct registry *registry)
+{
+	for (unsigned i = 0; i < registry->service_count; i++) {
+		struct service *service = &registry->services[i];
+
+		service->kernel_held = service->half_open;
+		service->begun_since = 0;
+	}
+}
 
 /* The kernel's own count of half-open connections, beside ours. It walks through all sockets of the host: where that takes
  * long it is done the less often, and all in all takes no more than 2 % of a CPU. */
@@ -23,6 +36,11 @@ void supervisor_read_half_open(struct supervisor *supervisor)
 	uint64_t took_ns;
 	int error;
 
+	if (supervisor->config.mode == MODE_GATEWAY) {
+		supervisor->half_open_due_ns = now_ns + NSEC_PER_SEC;
+		take_our_count(registry);
+		return;
+	}
 	memset(counts, 0, sizeof(counts));
 	for (unsigned i = 0; i < registry->service_count; i++)
 		begun[i] = registry->services[i].begun_since;
@@ -56,6 +74,7 @@ static void job_forget(struct worker *worker, void *argument)
 
 	worker->guard.tallies[*index] = (struct tally){.half = 0};
 	worker->guard.learn_at_ns[*index][0] = worker->guard.learn_at_ns[*index][1] = 0;
+	worker->guard.unheard[*index] = 0;
 }
 
 /* What slots that have a new service know of the one before. */
@@ -76,8 +95,8 @@ bool supervisor_read_listeners(struct supervisor *supervisor, uint64_t now_ns)
 {
 	struct service_map *old = supervisor->map;
 	struct service_map *map;
-	struct listener *listeners;
-	int count = listeners_read(&listeners);
+	struct listener *listeners = NULL;
+	int count = supervisor->config.mode == MODE_GATEWAY ? 0 : listeners_read(&listeners);
 	unsigned left_out = supervisor->registry.left_out;
 	bool changed;
 
@@ -102,4 +121,39 @@ bool supervisor_read_listeners(struct supervisor *supervisor, uint64_t now_ns)
 	supervisor_call_all(supervisor, job_set_map, map);
 	service_map_free(old);
 	return true;
+}
+
+/* ---- servers behind this host ---- */
+
+struct found {
+	struct guard_found servers[WORKERS_MAX * GUARD_FOUND_MAX];
+	size_t count;
+};
+
+static void job_take_found(struct worker *worker, void *argument)
+{
+	struct guard *guard = &worker->guard;
+	struct found *found = argument;
+
+	memcpy(found->servers + found->count, guard->found, guard->found_count * sizeof(guard->found[0]));
+	found->count += guard->found_count;
+	guard->found_count = 0;
+}
+
+bool supervisor_take_found(struct supervisor *supervisor, uint64_t now_ns)
+{
+	static struct found found;
+	bool any = false;
+
+	if (supervisor->config.mode != MODE_GATEWAY)
+		return false;
+	found.count = 0;
+	supervisor_call_all(supervisor, job_take_found, &found);
+	for (size_t i = 0; i < found.count; i++)
+		any |= registry_found(&supervisor->registry, &found.servers[i], now_ns);
+	if (supervisor->registry.found_left_out_ns && !supervisor->said_found) {
+		supervisor->said_found = true;
+		log_warn("more than %d services: servers found in networks since then are not protected", SERVICES_MAX);
+	}
+	return any;
 }

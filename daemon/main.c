@@ -108,6 +108,11 @@ int main(int argc, char **argv)
 		log_error("%s", error);
 		return EXIT_FAILURE;
 	}
+	if (supervisor_refuses(&config, error, sizeof(error)) < 0) {
+		log_error("%s", error);
+		config_free(&config);
+		return EXIT_FAILURE;
+	}
 	if (options.test) {
 		puts("configuration OK");
 		config_free(&config);
@@ -126,7 +131,7 @@ int main(int argc, char **argv)
 	control = control_open(&control_setup, answer, &supervisor, error, sizeof(error));
 	if (!control) {
 		log_error("%s", error);
-		supervisor_close(&supervisor);
+		supervisor_fail(&supervisor);
 		return EXIT_FAILURE;
 	}
 	log_info("ready: %u bindings protected by %u shards", supervisor.registry.binding_count, supervisor.shards);

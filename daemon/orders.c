@@ -207,6 +207,13 @@ static void job_explain(struct worker *worker, void *argument)
 
 static const char *why_accepted(const struct service *service, enum character character)
 {
+	if (service->host_bits)
+		return "nothing is known of a server there, in whose name a cookie could be sent";
+	if (!service_may_be_answered_for(service))
+		return service->answers == SERVICE_ANSWERS_NOT_YET ? "nothing has come from the server so far"
+		       : service->answers == SERVICE_REFUSES
+			       ? "the server resets connections: nobody answers in its name"
+			       : "no answer of the server comes through this host";
 	if (service->untracked)
 		return "conntrack is told not to see the service (notrack), so that nobody gets a cookie from it";
 	if (service_cookies(service) == SERVICE_COOKIES_NEVER)

@@ -17,6 +17,10 @@ int supervisor_list_change(struct supervisor *supervisor, bool allow, bool add, 
 
 int supervisor_ban_lift(struct supervisor *supervisor, const struct addr *source, char *message, size_t bytes);
 
+/* A secret of our own changes at once; one shared with other gateways some epochs later. */
+int supervisor_secret_rotate(struct supervisor *supervisor, char *message, size_t bytes);
+void supervisor_epoch_read(const struct supervisor *supervisor, struct report_epoch *epoch);
+
 /* ---- questions: a number of answers in an array for the caller to free, or -1: out of memory ---- */
 
 int supervisor_list_read(struct supervisor *supervisor, bool allow, struct report_cidr **cidrs);

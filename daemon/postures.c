@@ -8,6 +8,7 @@
 #include "supervisor_parts.h"
 
 #define NSEC_PER_SEC 1000000000ULL
+#define PILES_UP_NS (3 * NSEC_PER_SEC)
 
 /* ---- looking ---- */
 
@@ -128,10 +129,14 @@ static struct observation observation_of(struct supervisor *supervisor, unsigned
 static enum service_patience patience_of(const struct service *service, enum character character,
 					 const struct observation *seen)
 {
+	if (!service_may_be_answered_for(service))
+		return SERVICE_ARMS_AT_ONCE; /* with its first answer: service_trips() */
 	if (service_cookies(service) != SERVICE_COOKIES_AUTO)
 		return SERVICE_ARMS_NEVER;
 	if (!seen->pressed || character_arms(character, seen))
 		return SERVICE_ARMS_AT_ONCE;
+	if (service->behind && !service->configured_limit)
+		return SERVICE_ARMS_NEVER; /* what is still borne is how the limit is learned */
 	return character == CHARACTER_FLASH_CROWD ? SERVICE_ARMS_WHEN_CROWDED : SERVICE_ARMS_NEVER;
 }
 
@@ -227,6 +232,8 @@ static void say_over(struct supervisor *supervisor, unsigned index, const char *
 /* Of a service that is left unarmed, why. */
 static const char *reason_not_to_arm(const struct service *service, enum character character, bool observe)
 {
+	if (!service_may_be_answered_for(service))
+		return "pressed, and not answered for: no answer of such a server has come by";
 	if (character == CHARACTER_SLOW_BACKEND)
 		return "pressed, and arming would not help: the server does not accept what is ready";
 	if (character == CHARACTER_FLASH_CROWD)
@@ -288,6 +295,29 @@ static void say_incident(struct supervisor *supervisor, unsigned index, enum inc
 	}
 }
 
+/* A server whose answers take another way can be watched in vain, and never handed a connection. */
+static void say_elsewhere(struct service *service, uint64_t now_ns)
+{
+	bool piles_up = service->answers == SERVICE_ANSWERS_NOT_YET && service->pressed_since_ns &&
+			now_ns - service->pressed_since_ns >= PILES_UP_NS;
+	char endpoint[REGISTRY_ENDPOINT_BYTES];
+
+	if (!service->in_use || !service->behind || service->host_bits)
+		return;
+	if (service->said_elsewhere && service->answers == SERVICE_ANSWERS) {
+		service->said_elsewhere = false;
+		log_info("service %s (%s) answers through this host again", service->name,
+			 registry_endpoint(service, endpoint));
+	} else if (!service->said_elsewhere && (piles_up || service->answers == SERVICE_ANSWERS_ELSEWHERE)) {
+		service->said_elsewhere = true;
+		log_warn(
+			"service %s (%s) is not armed: %s, and no answer of its server comes through this host (direct "
+			"server return, asymmetric routing, or it is down)",
+			service->name, registry_endpoint(service, endpoint),
+			piles_up ? "half-open connections pile up" : "clients go on with connections handed to it");
+	}
+}
+
 /* ---- deciding ---- */
 
 struct verdict {
@@ -320,7 +350,10 @@ static struct verdict decide(struct supervisor *supervisor, unsigned index, uint
 	verdict.seen = observation_of(supervisor, index, now_ns);
 	character = character_of(&verdict.seen);
 	service->patience = patience_of(service, character, &verdict.seen);
-	service->exempt = cookies == SERVICE_COOKIES_NEVER;
+	service->exempt = cookies == SERVICE_COOKIES_NEVER || !service_may_be_answered_for(service);
+	if (look->wanted)
+		service_bore(service, look->half_open, verdict.seen.begun, verdict.seen.completed);
+	say_elsewhere(service, now_ns);
 	service->everybody = cookies == SERVICE_COOKIES_ALWAYS;
 
 	verdict.next = off ? SERVICE_WATCHING : service_next(service, &timing, look->load, now_ns);
@@ -335,6 +368,14 @@ static struct verdict decide(struct supervisor *supervisor, unsigned index, uint
 		verdict.event =
 			incident_update(incident, character, verdict.arms && cookies == SERVICE_COOKIES_AUTO, now_ns);
 	return verdict;
+}
+
+/* Its backlog may have been full before we came. */
+static bool is_silent(const struct service *service)
+{
+	bool known = !service->host_bits && service->answers != SERVICE_ANSWERS_NOT_YET;
+
+	return service->behind && !known && backlog_presses(service);
 }
 
 /* Open: without the rules no cookie is sent. SYNs do not wait for them until they are tried again. */
@@ -356,6 +397,7 @@ int postures_update(struct supervisor *supervisor, bool rules_stale, uint64_t no
 	static struct incident before[SERVICES_MAX];
 	struct registry *registry = &supervisor->registry;
 	bool watched_no_more = false;
+	bool unasked = false;
 	int error;
 
 	supervisor->rules_stale |= rules_stale;
@@ -369,7 +411,12 @@ int postures_update(struct supervisor *supervisor, bool rules_stale, uint64_t no
 		next[i] = verdicts[i].next;
 		watched_no_more |= was_watching && next[i] != SERVICE_WATCHING;
 		supervisor->rules_stale |= was_watching != (next[i] == SERVICE_WATCHING);
+		if (supervisor->config.on_exit == UNSEEN_DROP_ARMED)
+			supervisor->rules_stale |= verdicts[i].arms || verdicts[i].disarms;
+		unasked |= is_silent(&registry->services[i]);
 	}
+	supervisor->rules_stale |= unasked != supervisor->unasked;
+	supervisor->unasked = unasked;
 	error = supervisor->rules_stale ? supervisor_apply_rules(supervisor, next) : 0;
 	if (error) {
 		memcpy(supervisor->incidents, before, registry->service_count * sizeof(before[0]));

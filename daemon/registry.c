@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "registry.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
+#include <string.h>
 
 #define RESTART_PATIENCE_NS (60 * 1000000000ULL)
+#define FOUND_PATIENCE_NS (3600 * 1000000000ULL)
+#define FOUND_YIELDS_NS (60 * 1000000000ULL) /* to another one */
 
 static bool is_loopback(const struct addr *addr)
 {
@@ -13,8 +15,31 @@ static bool is_loopback(const struct addr *addr)
 	return addr_is_v4(addr) ? addr->bytes[12] == 127 : addr_equal(addr, &v6_loopback);
 }
 
-/* The service's slot: its own, or a free one. NULL when all are taken. */
-static struct service *slot_for(struct registry *registry, bool any_address, const struct addr *address, uint16_t port)
+static bool is_vacant(const struct service *service)
+{
+	return !service->in_use && !service->half_open;
+}
+
+/* A server found in a network that has not answered for so long makes room: the one that has been silent longest. */
+static struct service *yielding(struct registry *registry, uint64_t silent_ns, uint64_t now_ns)
+{
+	struct service *oldest = NULL;
+
+	for (unsigned i = 0; i < registry->service_count; i++) {
+		struct service *service = &registry->services[i];
+
+		if (service->found && service->in_use && service->posture == SERVICE_WATCHING && !service->half_open &&
+		    service->override == SERVICE_OVERRIDE_AUTO && service->answered_ns + silent_ns <= now_ns &&
+		    (!oldest || service->answered_ns < oldest->answered_ns))
+			oldest = service;
+	}
+	return oldest;
+}
+
+/* The service's slot: its own, or a free one, or that of a server found that has been silent for `yield_ns`. NULL when all
+ * are taken. */
+static struct service *slot_for(struct registry *registry, bool any_address, const struct addr *address,
+				uint8_t host_bits, uint16_t port, uint64_t yield_ns, uint64_t now_ns)
 {
 	struct service *vacant = NULL;
 
@@ -22,18 +47,26 @@ static struct service *slot_for(struct registry *registry, bool any_address, con
 		struct service *service = &registry->services[i];
 
 		if (service->in_use && service->port == port && service->any_address == any_address &&
-		    (any_address || addr_equal(&service->address, address)))
+		    service->host_bits == host_bits && (any_address || addr_equal(&service->address, address)))
 			return service;
-		if (!service->in_use && !service->half_open)
+		if (is_vacant(service))
 			vacant = service;
 	}
 	if (!vacant && registry->service_count < SERVICES_MAX)
 		vacant = &registry->services[registry->service_count++];
+	if (!vacant)
+		vacant = yielding(registry, yield_ns, now_ns);
 	if (!vacant) {
 		registry->left_out++;
 		return NULL;
 	}
-	*vacant = (struct service){.any_address = any_address, .address = *address, .port = port, .fresh = true};
+	*vacant = (struct service){
+		.any_address = any_address,
+		.address = *address,
+		.host_bits = host_bits,
+		.port = port,
+		.fresh = true,
+	};
 	service_set_limit(vacant, 0, &(struct service_thresholds){0});
 	return vacant;
 }
@@ -49,7 +82,7 @@ static void want(struct service *service, const char *name, enum service_cookies
 	snprintf(service->name, sizeof(service->name), "%s", name);
 }
 
-static void want_configured(struct registry *registry, const struct config *config)
+static enum service_cookies cookies_of(const struct config_service *entry)
 {
 	static const enum service_cookies cookies[] = {
 		[COOKIES_AUTO] = SERVICE_COOKIES_AUTO,
@@ -57,14 +90,88 @@ static void want_configured(struct registry *registry, const struct config *conf
 		[COOKIES_NEVER] = SERVICE_COOKIES_NEVER,
 	};
 
+	return cookies[entry->cookies];
+}
+
+static void want_configured(struct registry *registry, const struct config *config, uint64_t now_ns)
+{
 	for (size_t i = 0; i < config->service_count; i++) {
 		const struct config_service *entry = &config->services[i];
 
-		for (size_t j = 0; j < entry->port_count; j++)
-			want(slot_for(registry, entry->any_address, &entry->address, entry->ports[j]), entry->name,
-			     cookies[entry->cookies], entry->limit);
+		for (size_t j = 0; j < entry->port_count; j++) {
+			struct service *service = slot_for(registry, entry->any_address, &entry->address,
+							   entry->host_bits, entry->ports[j], 0, now_ns);
+
+			want(service, entry->name, cookies_of(entry), entry->limit);
+			if (service && service->fresh && config->mode == MODE_GATEWAY) {
+				service->answers = SERVICE_ANSWERS_NOT_YET;
+				service->behind = true;
+			}
+			if (service) /* one that is named no more may still be in a network */
+				service->found = config->mode == MODE_GATEWAY && !entry->host_bits;
+		}
 	}
 }
+
+/* ---- a gateway's ---- */
+
+static bool is_declared(const struct config_service *entry, const struct service *service)
+{
+	struct cidr net = cidr_of(&entry->address, (uint8_t)(128 - entry->host_bits));
+	bool port = false;
+
+	for (size_t i = 0; i < entry->port_count && !port; i++)
+		port = entry->ports[i] == service->port;
+	return port && cidr_contains(&net, &service->address);
+}
+
+/* What the config says of a server that was found: the entry with the smallest network. NULL if it is declared no more. */
+static const struct config_service *declaration_of(const struct config *config, const struct service *service)
+{
+	const struct config_service *best = NULL;
+
+	for (size_t i = 0; i < config->service_count; i++)
+		if (is_declared(&config->services[i], service) &&
+		    (!best || config->services[i].host_bits < best->host_bits))
+			best = &config->services[i];
+	return best;
+}
+
+static void want_found(struct registry *registry, const struct config *config, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < registry->service_count; i++) {
+		struct service *service = &registry->services[i];
+		const struct config_service *entry;
+		bool lately = service->override != SERVICE_OVERRIDE_AUTO ||
+			      (service->answered_ns && service->answered_ns + FOUND_PATIENCE_NS > now_ns);
+
+		if (!service->in_use || !service->found || !lately)
+			continue;
+		entry = declaration_of(config, service);
+		if (entry)
+			want(service, entry->name, cookies_of(entry), entry->limit);
+	}
+}
+
+bool registry_found(struct registry *registry, const struct guard_found *found, uint64_t now_ns)
+{
+	struct service *service = slot_for(registry, false, &found->address, 0, found->port, FOUND_YIELDS_NS, now_ns);
+
+	if (!service) {
+		registry->left_out--; /* nobody has declared it */
+		registry->found_left_out_ns = now_ns;
+	}
+	if (!service || service->in_use)
+		return false;
+	service->in_use = true;
+	service->found = true;
+	service->behind = true;
+	service->override = registry->services[found->service].override;
+	service_answered(service, now_ns);
+	return true;
+}
+
+/* ---- a host's ---- */
 
 static void want_listening(struct registry *registry, const struct listener *listeners, size_t listener_count,
 			   uint64_t now_ns)
@@ -75,8 +182,9 @@ static void want_listening(struct registry *registry, const struct listener *lis
 		if (is_loopback(&listeners[i].address))
 			continue;
 		snprintf(name, sizeof(name), "tcp-%u", listeners[i].port);
-		want(slot_for(registry, listeners[i].any_address, &listeners[i].address, listeners[i].port), name,
-		     SERVICE_COOKIES_AUTO, 0);
+		want(slot_for(registry, listeners[i].any_address, &listeners[i].address, 0, listeners[i].port, 0,
+			      now_ns),
+		     name, SERVICE_COOKIES_AUTO, 0);
 	}
 	for (unsigned i = 0; i < registry->service_count; i++) {
 		struct service *service = &registry->services[i];
@@ -92,8 +200,12 @@ static void bind_service(struct registry *registry, unsigned index, const struct
 		registry->left_out++;
 		return;
 	}
-	registry->bindings[registry->binding_count++] =
-		(struct service_binding){*address, registry->services[index].port, (uint16_t)index};
+	registry->bindings[registry->binding_count++] = (struct service_binding){
+		.address = *address,
+		.port = registry->services[index].port,
+		.service = (uint16_t)index,
+		.host_bits = registry->services[index].host_bits,
+	};
 }
 
 /* Whether the listener serves the service; if so, under which addresses goes to the bindings. */
@@ -122,16 +234,32 @@ static bool bind_listener(struct registry *registry, unsigned index, const struc
 	return true;
 }
 
-/* The service's limit is its smallest listener's: that one overflows first. */
-static void bind_and_limit(struct registry *registry, unsigned index, const struct config *config,
-			   const struct listener *listeners, size_t listener_count, uint64_t now_ns)
+static void set_limit(struct service *service, const struct config *config, uint32_t limit)
 {
-	struct service *service = &registry->services[index];
 	const struct service_thresholds thresholds = {
 		.arm_percent = config->backlog.arm_percent,
 		.crowd_percent = config->backlog.crowd_percent,
 		.disarm_percent = config->backlog.disarm_percent,
 	};
+
+	service_set_limit(service, limit, &thresholds);
+}
+
+static void bind_behind(struct registry *registry, unsigned index, const struct config *config)
+{
+	struct service *service = &registry->services[index];
+
+	service->listening = true;
+	bind_service(registry, index, &service->address);
+	set_limit(service, config,
+		  service->configured_limit ? service->configured_limit : service_learned_limit(service));
+}
+
+/* The service's limit is its smallest listener's: that one overflows first. */
+static void bind_and_limit(struct registry *registry, unsigned index, const struct config *config,
+			   const struct listener *listeners, size_t listener_count, uint64_t now_ns)
+{
+	struct service *service = &registry->services[index];
 	uint32_t backlog = UINT32_MAX;
 
 	service->listening = false;
@@ -151,7 +279,7 @@ static void bind_and_limit(struct registry *registry, unsigned index, const stru
 		backlog = service->configured_limit;
 	else if (!service->listening)
 		return; /* its last one will do until it comes back */
-	service_set_limit(service, backlog ? backlog : 1, &thresholds);
+	set_limit(service, config, backlog ? backlog : 1);
 }
 
 bool registry_update(struct registry *registry, const struct config *config, const struct listener *listeners,
@@ -168,7 +296,9 @@ bool registry_update(struct registry *registry, const struct config *config, con
 	if (config->auto_services)
 		want_listening(registry, listeners, listener_count, now_ns);
 	else
-		want_configured(registry, config);
+		want_configured(registry, config, now_ns);
+	if (config->mode == MODE_GATEWAY)
+		want_found(registry, config, now_ns);
 
 	/* A service at an exact address comes after those at any, and so has the last word on that address. */
 	for (unsigned exact = 0; exact < 2; exact++) {
@@ -176,7 +306,11 @@ bool registry_update(struct registry *registry, const struct config *config, con
 			struct service *service = &registry->services[i];
 
 			service->in_use = service->wanted;
-			if (service->in_use && service->any_address == !exact)
+			if (!service->in_use || service->any_address == exact)
+				continue;
+			if (service->behind)
+				bind_behind(registry, i, config);
+			else
 				bind_and_limit(registry, i, config, listeners, listener_count, now_ns);
 		}
 	}
@@ -185,11 +319,13 @@ bool registry_update(struct registry *registry, const struct config *config, con
 
 const char *registry_address(const struct service *service, char text[REGISTRY_ENDPOINT_BYTES])
 {
+	struct cidr cidr = {service->address, (uint8_t)(128 - service->host_bits)};
+
+	_Static_assert(REGISTRY_ENDPOINT_BYTES >= CIDR_TEXT_BYTES + sizeof("[]:65535"), "an endpoint fits");
 	if (service->any_address)
 		snprintf(text, REGISTRY_ENDPOINT_BYTES, "any");
 	else
-		inet_ntop(addr_is_v4(&service->address) ? AF_INET : AF_INET6, addr_wire(&service->address), text,
-			  REGISTRY_ENDPOINT_BYTES);
+		cidr_text(&cidr, text);
 	return text;
 }
 
@@ -198,7 +334,7 @@ const char *registry_endpoint(const struct service *service, char text[REGISTRY_
 	char address[REGISTRY_ENDPOINT_BYTES];
 	bool brackets = !service->any_address && !addr_is_v4(&service->address);
 
-	snprintf(text, REGISTRY_ENDPOINT_BYTES, brackets ? "[%.46s]:%u" : "%.46s:%u",
+	snprintf(text, REGISTRY_ENDPOINT_BYTES, brackets ? "[%.50s]:%u" : "%.50s:%u",
 		 registry_address(service, address), service->port);
 	return text;
 }

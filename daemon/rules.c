@@ -51,6 +51,8 @@ void supervisor_know_flows(struct supervisor *supervisor)
 {
 	static const enum listeners_state states[] = {LISTENERS_HALF_OPEN, LISTENERS_CONNECTED};
 
+	if (supervisor->config.mode == MODE_GATEWAY)
+		return; /* conntrack has known all from the start; who is older is a stray: ruleset.h */
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
 		struct flows all = {NULL, 0};
 		int count = read_flows(supervisor, states[i], &all.flows);
@@ -67,18 +69,45 @@ void supervisor_know_flows(struct supervisor *supervisor)
 	}
 }
 
+static enum ruleset_strays strays_of(const struct supervisor *supervisor)
+{
+	const struct config *config = &supervisor->config;
+
+	if (config->mode != MODE_GATEWAY)
+		return RULESET_STRAYS_DROP;
+	if (worker_now_ns() < supervisor->grace_until_ns)
+		return RULESET_STRAYS_PASS;
+	return config->gateway.strays == STRAYS_RESET ? RULESET_STRAYS_RESET : RULESET_STRAYS_DROP;
+}
+
+static enum ruleset_closed closed_of(const struct config *config)
+{
+	static const enum ruleset_closed closed[] = {
+		[UNSEEN_PASS] = RULESET_CLOSED_NONE,
+		[UNSEEN_DROP_ARMED] = RULESET_CLOSED_ARMED,
+		[UNSEEN_DROP] = RULESET_CLOSED_ALL,
+	};
+
+	return config->policy == POLICY_OBSERVE ? RULESET_CLOSED_NONE : closed[config->on_exit];
+}
+
 /* The rules for what is bound and armed right now. With observe nothing is armed in the kernel, once the cookies that
  * were sent before are out of date. */
 int supervisor_apply_rules(struct supervisor *supervisor, const enum service_posture *postures)
 {
 	static struct service_binding armed[SERVICES_MAX];
+	static struct service_binding closing[SERVICES_MAX];
 	const struct registry *registry = &supervisor->registry;
 	unsigned armed_count = 0;
+	unsigned closing_count = 0;
 	int error;
 
 	for (unsigned i = 0; i < registry->binding_count && cookies_wanted(supervisor); i++)
 		if (postures[registry->bindings[i].service] != SERVICE_WATCHING)
 			armed[armed_count++] = registry->bindings[i];
+	for (unsigned i = 0; i < registry->binding_count; i++)
+		if (postures[registry->bindings[i].service] == SERVICE_ARMED)
+			closing[closing_count++] = registry->bindings[i];
 	if (armed_count && !supervisor->ruleset.armed_before) { /* conntrack begins now, and knows nobody */
 		supervisor_know_flows(supervisor);
 		ruleset_keep(&supervisor->ruleset);
@@ -92,6 +121,14 @@ int supervisor_apply_rules(struct supervisor *supervisor, const enum service_pos
 		.deny = &supervisor->deny,
 		.bans = supervisor->bans_used,
 		.observe = supervisor->config.policy == POLICY_OBSERVE,
+		.honour_all = supervisor->masters.count && cookies_wanted(supervisor),
+		.strays = strays_of(supervisor),
+		.unasked = supervisor->unasked,
+		.closed = closed_of(&supervisor->config),
+		.closing = closing,
+		.closing_count = closing_count,
+		.syn_pass_unheard = supervisor_passes_unseen(&supervisor->config, false),
+		.armed_pass_unheard = supervisor_passes_unseen(&supervisor->config, true),
 	};
 	error = ruleset_apply(&supervisor->ruleset, &wanted);
 	supervisor->rules_stale = error;
@@ -114,7 +151,7 @@ int supervisor_apply_rules_again(struct supervisor *supervisor)
 /* ---- bans ---- */
 
 struct bans {
-	struct addr nets[MARK_SHARDS_MAX * GUARD_BANS_MAX];
+	struct addr nets[WORKERS_MAX * GUARD_BANS_MAX];
 	size_t count;
 };
 

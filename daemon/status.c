@@ -38,7 +38,9 @@ static void job_gather(struct worker *worker, void *argument)
 	all->policy = worker->guard.limits.policy;
 	for (unsigned i = 0; i < OUTCOME_COUNT; i++)
 		report->counters[i] += worker->guard.counters[i];
-	report->counters[OUTCOME_VERDICT_ERROR] += queue_errors(worker->syn_queue) + queue_errors(worker->flow_queue);
+	report->counters[OUTCOME_VERDICT_ERROR] += queue_errors(worker->flow_queue);
+	for (unsigned i = 0; i < WORKER_LANES; i++)
+		report->counters[OUTCOME_VERDICT_ERROR] += queue_errors(worker->lanes[i].queue);
 	report->half_open_entries += halfopen_count(worker->guard.halfopen);
 	report->source_entries += source_count(worker->guard.sources);
 	for (size_t i = 0; i < report->service_count; i++) {
@@ -55,13 +57,28 @@ static void job_gather(struct worker *worker, void *argument)
 		all->top_count = all->top_most;
 }
 
-static const char *posture_name(const struct service *service)
+/* What keeps a service behind this host from being answered for; NULL if nothing does. */
+static const char *reticence_name(const struct service *service)
+{
+	static const char *const names[] = {[SERVICE_ANSWERS] = NULL,
+					    [SERVICE_ANSWERS_NOT_YET] = "no answer yet",
+					    [SERVICE_REFUSES] = "refusing",
+					    [SERVICE_ANSWERS_ELSEWHERE] = "answers elsewhere"};
+
+	if (!service->behind)
+		return NULL;
+	return service->host_bits ? "network" : names[service->answers];
+}
+
+static const char *state_name(const struct service *service)
 {
 	static const char *const names[] = {[SERVICE_WATCHING] = "watching",
 					    [SERVICE_WARY] = "wary",
 					    [SERVICE_ARMED] = "armed",
 					    [SERVICE_DRAINING] = "draining"};
 
+	if (reticence_name(service))
+		return reticence_name(service);
 	return service->listening ? names[service->posture] : "not listening";
 }
 
@@ -82,7 +99,7 @@ static void describe_service(const struct supervisor *supervisor, unsigned slot,
 	*shown = (struct report_service){
 		.port = service->port,
 		.cookies = cookies[service->cookies],
-		.state = posture_name(service),
+		.state = state_name(service),
 		.override = overrides[service->override],
 		.character = character_name(supervisor->incidents[slot].character),
 		.armed = service->posture == SERVICE_ARMED,
@@ -94,6 +111,7 @@ static void describe_service(const struct supervisor *supervisor, unsigned slot,
 	};
 	memcpy(shown->name, service->name, sizeof(shown->name));
 	registry_address(service, address);
+	_Static_assert(sizeof(shown->address) >= CIDR_TEXT_BYTES, "a network fits");
 	memcpy(shown->address, address, sizeof(shown->address));
 }
 
@@ -168,14 +186,19 @@ static uint64_t read_queue_drops(unsigned first, unsigned count)
 /* SYNs that the rules decide about are received, too. */
 static void count_by_rules(struct supervisor *supervisor, struct report *report)
 {
-	static const enum outcome outcomes[] = {OUTCOME_SYN_ALLOWED, OUTCOME_SYN_DENIED, OUTCOME_SYN_BANNED};
-	uint64_t counts[sizeof(outcomes) / sizeof(outcomes[0])];
+	static const enum outcome outcomes[RULESET_REFUSAL_COUNT] = {
+		[RULESET_ALLOWED] = OUTCOME_SYN_ALLOWED,
+		[RULESET_DENIED] = OUTCOME_SYN_DENIED,
+		[RULESET_BANNED] = OUTCOME_SYN_BANNED,
+		[RULESET_STRAY_RESET] = OUTCOME_STRAY_RESET,
+	};
+	uint64_t counts[RULESET_REFUSAL_COUNT];
 
 	if (ruleset_refusals(&supervisor->ruleset, counts) < 0)
 		return;
-	for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
+	for (size_t i = 0; i < RULESET_REFUSAL_COUNT; i++) {
 		report->counters[outcomes[i]] = counts[i];
-		report->counters[OUTCOME_SYN_RECEIVED] += counts[i];
+		report->counters[OUTCOME_SYN_RECEIVED] += i == RULESET_STRAY_RESET ? 0 : counts[i];
 	}
 }
 
@@ -205,7 +228,7 @@ void supervisor_report(struct supervisor *supervisor, const struct command *comm
 	report = &all->report;
 	report->version = SYNMOAT_VERSION;
 	report->uptime_s = (now_ns - supervisor->started_ns) / NSEC_PER_SEC;
-	report->mode = "host";
+	report->mode = supervisor->config.mode == MODE_GATEWAY ? "gateway" : "host";
 	report->policy = supervisor->config.policy == POLICY_OBSERVE ? "observe" : "enforce";
 	report->shards = supervisor->shards;
 	report->half_open_capacity = supervisor->config.tables.half_open;
@@ -232,7 +255,7 @@ void supervisor_report(struct supervisor *supervisor, const struct command *comm
 	report->bans = count_bans(supervisor);
 	report->source_count = all->top_count;
 	report->counters[OUTCOME_QUEUE_DROPPED] =
-		read_queue_drops(supervisor->config.queues.first, supervisor->shards * 2);
+		read_queue_drops(supervisor->config.queues.first, supervisor->shards * (WORKER_LANES + 1));
 	switch (command->verb) {
 	case VERB_STATUS:
 		report_status(report, command->json, out);

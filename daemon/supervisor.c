@@ -14,7 +14,6 @@
 #include "log.h"
 
 #define NSEC_PER_SEC 1000000000ULL
-#define EPOCH_NS (COOKIE_EPOCH_S * NSEC_PER_SEC)
 #define TICK_BUSY_MS 100
 #define TICK_IDLE_MS 1000
 /* Cookies that are on their way when we stop are honoured this long. */
@@ -25,7 +24,7 @@ static unsigned shard_count(const struct config *config)
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	long shards = config->queues.shards ? config->queues.shards : cpus;
 
-	return shards < 1 ? 1 : shards > MARK_SHARDS_MAX ? MARK_SHARDS_MAX : (unsigned)shards;
+	return shards < 1 ? 1 : shards > WORKERS_MAX ? WORKERS_MAX : (unsigned)shards;
 }
 
 /* ---- jobs: done in a shard's thread, between two of its batches ---- */
@@ -61,11 +60,8 @@ static void job_set_limits(struct worker *worker, void *argument)
 	worker->guard.limits.handshake_timeout_s = config->backlog.handshake_timeout_s;
 	worker->guard.limits.observe = config->policy == POLICY_OBSERVE;
 	worker->guard.replies->per_s = replies_per_shard(config);
-}
-
-static void job_rotate(struct worker *worker, void *argument)
-{
-	worker->guard.secret = *(const struct cookie_secret *)argument;
+	queue_set_pass_when_full(worker->lanes[LANE_WATCHED].queue, supervisor_passes_unseen(config, false));
+	queue_set_pass_when_full(worker->lanes[LANE_ARMED].queue, supervisor_passes_unseen(config, true));
 }
 
 void supervisor_call_all(struct supervisor *supervisor, worker_job *job, void *argument)
@@ -79,20 +75,6 @@ void supervisor_apply_limits(struct supervisor *supervisor)
 	if (supervisor->limits_stale)
 		supervisor_call_all(supervisor, job_set_limits, &supervisor->config);
 	supervisor->limits_stale = false;
-}
-
-static void rotate_secret(struct supervisor *supervisor, uint64_t now_ns)
-{
-	struct siphash_key fresh;
-
-	supervisor->epoch_due_ns = now_ns + EPOCH_NS;
-	if (getrandom(&fresh, sizeof(fresh), 0) != sizeof(fresh)) {
-		log_error("getrandom: %s: the cookie secret stays as it is", strerror(errno));
-		return;
-	}
-	cookie_rotate(&supervisor->secret, &fresh);
-	supervisor_call_all(supervisor, job_rotate, &supervisor->secret);
-	explicit_bzero(&fresh, sizeof(fresh));
 }
 
 static void job_count(struct worker *worker, void *argument)
@@ -116,7 +98,7 @@ static void say_what_is_wrong(struct supervisor *supervisor)
 		log_warn(
 			"SYN-ACKs cannot be sent: SYNs pass instead. If an OUTPUT rule drops them, put before it: nft add rule "
 			"inet filter output meta mark & 0x%08x == 0x%08x accept",
-			MARK_KIND_BITS, MARK_UNTRACKED);
+			MARK_BITS, MARK_UNTRACKED);
 	}
 	if (sums[OUTCOME_HALF_OPEN_UNTRACKED] && !supervisor->said_untracked) {
 		supervisor->said_untracked = true;
@@ -134,24 +116,33 @@ int supervisor_tick(struct supervisor *supervisor)
 	uint64_t now_ns = worker_now_ns();
 	bool rules_stale = false;
 	bool busy = false;
+	struct ruleset_losses lost;
+	int secret_ms, tick_ms;
 	uint64_t raised;
 
 	if (read(supervisor->alarm_fd, &raised, sizeof(raised)) == sizeof(raised)) {
 		busy = true;
 		supervisor_ban_sources(supervisor);
+		if (supervisor_take_found(supervisor, now_ns))
+			supervisor->listeners_due_ns = now_ns;
 	}
 	supervisor_say_bans(supervisor, now_ns);
-	if (ruleset_keeper_lost(&supervisor->ruleset) && supervisor->ruleset.armed_before)
+	lost = ruleset_lost(&supervisor->ruleset);
+	if (lost.keeper && supervisor->ruleset.armed_before)
 		ruleset_keep(&supervisor->ruleset);
+	rules_stale |= lost.closed;
 	say_what_is_wrong(supervisor);
-	if (now_ns >= supervisor->epoch_due_ns)
-		rotate_secret(supervisor, now_ns);
+	secret_ms = secrets_tick(supervisor, now_ns);
 	if (now_ns >= supervisor->listeners_due_ns || postures_press(supervisor))
-		rules_stale = supervisor_read_listeners(supervisor, now_ns);
+		rules_stale |= supervisor_read_listeners(supervisor, now_ns);
 	if (now_ns >= supervisor->half_open_due_ns)
 		supervisor_read_half_open(supervisor);
 	if (supervisor->honour_until_ns && now_ns >= supervisor->honour_until_ns) {
 		supervisor->honour_until_ns = 0;
+		rules_stale = true;
+	}
+	if (supervisor->grace_until_ns && now_ns >= supervisor->grace_until_ns) {
+		supervisor->grace_until_ns = 0;
 		rules_stale = true;
 	}
 	supervisor->rules_stale |= rules_stale;
@@ -162,7 +153,8 @@ int supervisor_tick(struct supervisor *supervisor)
 	for (unsigned i = 0; i < supervisor->registry.service_count; i++)
 		busy |= supervisor->registry.services[i].posture != SERVICE_WATCHING ||
 			supervisor->registry.services[i].half_open || supervisor->incidents[i].character;
-	return busy ? TICK_BUSY_MS : TICK_IDLE_MS;
+	tick_ms = busy ? TICK_BUSY_MS : TICK_IDLE_MS;
+	return secret_ms < tick_ms ? secret_ms : tick_ms;
 }
 
 /* What a running daemon cannot change stays as it was. */
@@ -208,10 +200,15 @@ int supervisor_reload(struct supervisor *supervisor, char *error, size_t error_b
 	struct config config;
 	uint64_t now_ns = worker_now_ns();
 	char what[384];
+	bool loaded = config_load_from(&config, &supervisor->config_file, what, sizeof(what)) == 0;
 	int refused;
 
-	if (config_load_from(&config, &supervisor->config_file, what, sizeof(what)) < 0) {
+	if (loaded && config.mode != old.mode)
+		snprintf(what, sizeof(what), "mode changes at a restart only");
+	if (!loaded || config.mode != old.mode || secrets_refuse(&config, what, sizeof(what)) < 0) {
 		snprintf(error, error_bytes, "%s: the old configuration stays in force", what);
+		if (loaded)
+			config_free(&config);
 		return -1;
 	}
 	if (configure_lists(supervisor, &config) < 0) {
@@ -226,7 +223,10 @@ int supervisor_reload(struct supervisor *supervisor, char *error, size_t error_b
 	supervisor->config = config;
 	if (old.policy == POLICY_ENFORCE && config.policy == POLICY_OBSERVE)
 		supervisor->honour_until_ns = now_ns + config.backlog.handshake_timeout_s * NSEC_PER_SEC;
+	if (old.gateway.grace_s != config.gateway.grace_s)
+		supervisor->grace_until_ns = supervisor->started_ns + config.gateway.grace_s * NSEC_PER_SEC;
 	config_free(&old);
+	secrets_reload(supervisor, now_ns);
 
 	/* Rules that lead third ACKs to us come before the first cookie: so rules first, then the shards' limits. */
 	supervisor_read_listeners(supervisor, now_ns);
@@ -238,6 +238,7 @@ int supervisor_reload(struct supervisor *supervisor, char *error, size_t error_b
 			 strerror(-refused));
 		return -1;
 	}
+	supervisor_say_host(supervisor);
 	log_info("configuration reloaded: %u bindings", supervisor->registry.binding_count);
 	return 0;
 }
@@ -258,8 +259,9 @@ static int open_workers(struct supervisor *supervisor)
 		.held_max = WORKER_FLOW_QUEUE_LENGTH / 4,
 		.prefixes = {(uint8_t)config->sources.prefix_v4, (uint8_t)config->sources.prefix_v6},
 		.policy = policy_of(config),
-		.kernel_checks_md5 = signing.md5,
-		.kernel_checks_ao = signing.ao,
+		.kernel_checks_md5 =
+			signing.md5 && config->mode == MODE_HOST, /* what servers behind us check is not known */
+		.kernel_checks_ao = signing.ao && config->mode == MODE_HOST,
 	};
 	char error[256];
 
@@ -268,8 +270,11 @@ static int open_workers(struct supervisor *supervisor)
 		struct siphash_key key;
 		struct worker_setup setup = {
 			.shard = i,
-			.syn_queue = (uint16_t)(config->queues.first + i),
+			.syn_queues = {[LANE_WATCHED] = (uint16_t)(config->queues.first + i),
+				       [LANE_ARMED] = (uint16_t)(config->queues.first + 2 * supervisor->shards + i)},
 			.flow_queue = (uint16_t)(config->queues.first + supervisor->shards + i),
+			.pass_when_full = {[LANE_WATCHED] = supervisor_passes_unseen(config, false),
+					   [LANE_ARMED] = supervisor_passes_unseen(config, true)},
 			.alarm_fd = supervisor->alarm_fd,
 		};
 
@@ -314,6 +319,7 @@ static void free_workers(struct supervisor *supervisor)
 	if (supervisor->alarm_fd >= 0)
 		close(supervisor->alarm_fd);
 	explicit_bzero(&supervisor->secret, sizeof(supervisor->secret));
+	explicit_bzero(&supervisor->masters, sizeof(supervisor->masters));
 	config_free(&supervisor->config);
 }
 
@@ -324,6 +330,8 @@ static int open_rules(struct supervisor *supervisor)
 	struct ruleset_setup setup = {
 		.syn_first = (uint16_t)config->queues.first,
 		.flow_first = (uint16_t)(config->queues.first + supervisor->shards),
+		.armed_first = (uint16_t)(config->queues.first + 2 * supervisor->shards),
+		.gateway = config->mode == MODE_GATEWAY,
 		.shards = (uint16_t)supervisor->shards,
 		.ban_v4_bits = (uint8_t)config->sources.prefix_v4,
 		.ban_v6_bits = (uint8_t)config->sources.prefix_v6,
@@ -336,12 +344,15 @@ static int open_rules(struct supervisor *supervisor)
 		log_error("%s", error);
 		return -1;
 	}
+	if (config->mode == MODE_GATEWAY)
+		ruleset_keep(&supervisor->ruleset);
 	failed = supervisor_apply_rules(supervisor, watching);
 	if (failed == -EPERM || failed == -EEXIST)
 		log_error("table inet %s is there already: another synmoatd runs in this network namespace",
 			  RULESET_TABLE);
 	if (!failed)
 		return 0;
+	ruleset_unclose(&supervisor->ruleset);
 	ruleset_close(&supervisor->ruleset, true);
 	return -1;
 }
@@ -349,20 +360,22 @@ static int open_rules(struct supervisor *supervisor)
 int supervisor_open(struct supervisor *supervisor, const struct config_file *file, const struct config *config)
 {
 	uint64_t now_ns = worker_now_ns();
+	char error[512];
 	int failed;
 
 	supervisor->config = *config;
 	supervisor->config_file = *file;
 	configure_lists(supervisor, config); /* fits: the file alone was checked */
 	supervisor->started_ns = now_ns;
-	supervisor->epoch_due_ns = now_ns + EPOCH_NS;
+	if (config->mode == MODE_GATEWAY && config->gateway.grace_s)
+		supervisor->grace_until_ns = now_ns + config->gateway.grace_s * NSEC_PER_SEC;
 	supervisor->shards = 0;
 	supervisor->alarm_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	failed = conntrack_open(&supervisor->conntrack);
-	if (supervisor->alarm_fd < 0 || failed ||
-	    getrandom(&supervisor->secret.keys, sizeof(supervisor->secret.keys), 0) !=
-		    sizeof(supervisor->secret.keys)) {
-		log_error("start: %s", strerror(failed ? -failed : errno));
+	if (supervisor->alarm_fd < 0 || failed)
+		snprintf(error, sizeof(error), "%s", strerror(failed ? -failed : errno));
+	if (supervisor->alarm_fd < 0 || failed || secrets_open(supervisor, config, error, sizeof(error)) < 0) {
+		log_error("start: %s", error);
 		free_workers(supervisor);
 		return -1;
 	}
@@ -382,10 +395,12 @@ int supervisor_open(struct supervisor *supervisor, const struct config_file *fil
 		return -1;
 	}
 	if (start_workers(supervisor) < 0) {
+		ruleset_unclose(&supervisor->ruleset);
 		ruleset_close(&supervisor->ruleset, true);
 		free_workers(supervisor);
 		return -1;
 	}
+	supervisor_say_host(supervisor);
 	supervisor_tick(supervisor);
 	return 0;
 }
@@ -399,6 +414,7 @@ static void let_cookies_return(struct supervisor *supervisor)
 		.armed = registry->bindings,
 		.armed_count = registry->binding_count,
 		.allow = &supervisor->allow,
+		.closed = RULESET_CLOSED_UNCHANGED,
 	};
 	bool armed = false;
 
@@ -410,15 +426,27 @@ static void let_cookies_return(struct supervisor *supervisor)
 
 void supervisor_close(struct supervisor *supervisor)
 {
+	size_t closes;
 	int keep;
 
 	let_cookies_return(supervisor);
 	ruleset_quiet(&supervisor->ruleset);
 	for (unsigned i = 0; i < supervisor->shards; i++)
 		worker_stop(&supervisor->workers[i]);
-	keep = conntrack_any_marked(&supervisor->conntrack, MARK_HANDED_OVER, MARK_KIND_BITS);
+	closes = ruleset_closes(&supervisor->ruleset);
+	keep = conntrack_any_marked(&supervisor->conntrack, MARK_HANDED_OVER, MARK_BITS);
 	ruleset_close(&supervisor->ruleset, keep != 0); /* if in doubt, conntrack stays */
 	if (keep)
 		log_info("handed-over connections live on: table inet %s stays for them", RULESET_KEEPER);
+	if (closes)
+		log_info(
+			"new connections to %zu bindings are dropped until the next start (on_exit): table inet %s does that",
+			closes, RULESET_CLOSED);
 	free_workers(supervisor);
+}
+
+void supervisor_fail(struct supervisor *supervisor)
+{
+	ruleset_unclose(&supervisor->ruleset);
+	supervisor_close(supervisor);
 }

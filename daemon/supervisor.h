@@ -12,6 +12,7 @@
 #include "face/command.h"
 #include "face/config.h"
 #include "face/control.h"
+#include "face/secret_file.h"
 #include "registry.h"
 #include "synmoat/character.h"
 #include "synmoat/cidr.h"
@@ -40,16 +41,21 @@ struct supervisor {
 	unsigned shards;
 	int alarm_fd; /* eventfd that shards raise */
 	struct cookie_secret secret;
+	struct secret_file masters; /* what it is made of, when others share it; else none */
+	uint32_t masters_read;      /* in this epoch */
+	bool said_masters;          /* that they cannot be read */
+	uint64_t epoch_due_ns;      /* when a secret of our own next changes */
 	uint64_t started_ns;
+	uint64_t grace_until_ns;   /* strays pass until then; 0 = that is over */
 	uint64_t listeners_due_ns; /* when listeners are next read */
-	uint64_t epoch_due_ns;     /* when the cookie secret next changes */
 	uint64_t honour_until_ns;  /* policy is observe now, but cookies are still out until then; 0 = none */
 	bool limits_stale;         /* the shards have not heard of the configuration yet */
+	bool unasked;              /* a server behind us is pressed, and has not answered as far as we have seen */
 	bool rules_stale;          /* what is bound, listed or armed is not yet what the rules say */
 	uint64_t rules_due_ns;     /* when they are tried again, after the kernel has refused them */
 	uint64_t half_open_due_ns; /* when the kernel's half-open connections are next counted */
 	bool said_half_open;
-	bool said_unsent, said_untracked, said_bans_full;
+	bool said_unsent, said_untracked, said_bans_full, said_found;
 	bool bans_used;       /* there may be banned sources */
 	uint32_t bans_unsaid; /* bans that the log has not heard of */
 	uint64_t bans_said_ns;
@@ -80,6 +86,15 @@ void supervisor_answer(struct supervisor *supervisor, const struct control_peer 
 
 /* The answer to VERB_STATUS, VERB_SERVICES or VERB_SOURCES. */
 void supervisor_report(struct supervisor *supervisor, const struct command *command, FILE *out);
+
+/* What may be wrong with this host, or with another gateway: VERB_CHECK. */
+void supervisor_check(struct supervisor *supervisor, bool json, FILE *out);
+
+/* Whether a start would fail for what this host is, or for the shared secret's file: 0, or -1 with the reason in `error`. */
+int supervisor_refuses(const struct config *config, char *error, size_t error_bytes);
+
+/* As supervisor_close(), for a start that fails later: SYNs are not closed out by on_exit, unless they were before. */
+void supervisor_fail(struct supervisor *supervisor);
 
 /* Rules first, then shards: every packet gets through. */
 void supervisor_close(struct supervisor *supervisor);

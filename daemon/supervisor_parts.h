@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* supervisor_parts: what the supervisor's rooms share: supervisor.c (life), listening.c (what this host's sockets tell),
- * rules.c (what the kernel's rules are to say), postures.c (what is armed), orders.c (what an operator asks for). */
+ * rules.c (what the kernel's rules are to say), postures.c (what is armed), secrets.c (what cookies are made with),
+ * orders.c (what an operator asks for), checks.c (what may be wrong with this host). */
 #ifndef SYNMOAT_SUPERVISOR_PARTS_H
 #define SYNMOAT_SUPERVISOR_PARTS_H
 
@@ -8,6 +9,13 @@
 
 /* Runs `job` in every shard, one after the other. */
 void supervisor_call_all(struct supervisor *supervisor, worker_job *job, void *argument);
+
+/* Whether SYNs that cannot be looked at pass, those to armed services or to others: with observe nothing is dropped. */
+static inline bool supervisor_passes_unseen(const struct config *config, bool armed)
+{
+	return config->policy == POLICY_OBSERVE || config->on_overload == UNSEEN_PASS ||
+	       (config->on_overload == UNSEEN_DROP_ARMED && !armed);
+}
 
 /* The rules for what is bound, listed, and in these postures. 0 or -errno, which the log has, and then they are stale. */
 int supervisor_apply_rules(struct supervisor *supervisor, const enum service_posture *postures);
@@ -28,8 +36,24 @@ void supervisor_say_bans(struct supervisor *supervisor, uint64_t now_ns);
 /* Which ports are bound, how full their backlogs are. Returns whether the bindings changed. */
 bool supervisor_read_listeners(struct supervisor *supervisor, uint64_t now_ns);
 
+/* Takes the servers that the shards have found behind this host. Returns whether there are new ones: then the listeners
+ * are to be read. */
+bool supervisor_take_found(struct supervisor *supervisor, uint64_t now_ns);
+
 /* How many half-open connections the kernel holds. */
 void supervisor_read_half_open(struct supervisor *supervisor);
+
+/* The secret that counts now: at the start, and whenever time asks for it. secrets_open() returns -1 when there is none,
+ * with the reason in `error`; secrets_refuse() whether it would; secrets_tick() returns the milliseconds until it wants to be called again. */
+int secrets_refuse(const struct config *config, char *error, size_t error_bytes);
+int secrets_open(struct supervisor *supervisor, const struct config *config, char *error, size_t error_bytes);
+int secrets_tick(struct supervisor *supervisor, uint64_t now_ns);
+
+/* After a reload: another file may count. */
+void secrets_reload(struct supervisor *supervisor, uint64_t now_ns);
+
+/* What an administrator may want to change about this host, at the start and after a reload. */
+void supervisor_say_host(const struct supervisor *supervisor);
 
 /* Looks at every service, arms and disarms, and logs what is new. 0, or -errno if the kernel has refused the rules:
  * nothing has changed then, and it is tried again with the next call. */

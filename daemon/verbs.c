@@ -76,6 +76,14 @@ static void answer_bans(struct supervisor *supervisor, const struct command *com
 	free(bans);
 }
 
+static void answer_epoch(const struct supervisor *supervisor, const struct command *command, FILE *out)
+{
+	struct report_epoch epoch;
+
+	supervisor_epoch_read(supervisor, &epoch);
+	report_epoch(&epoch, command->json, out);
+}
+
 static void answer_version(const struct command *command, FILE *out)
 {
 	const struct report version = {.version = SYNMOAT_VERSION};
@@ -104,6 +112,8 @@ static int change(struct supervisor *supervisor, const struct command *command, 
 					      message, bytes);
 	case VERB_BAN_LIFT:
 		return supervisor_ban_lift(supervisor, &command->source, message, bytes);
+	case VERB_SECRET_ROTATE:
+		return supervisor_secret_rotate(supervisor, message, bytes);
 	case VERB_RELOAD:
 		if (supervisor_reload(supervisor, message, bytes) < 0) {
 			log_error("%s", message);
@@ -163,6 +173,12 @@ void supervisor_answer(struct supervisor *supervisor, const struct control_peer 
 		break;
 	case VERB_BAN_LIST:
 		answer_bans(supervisor, &command, out);
+		break;
+	case VERB_CHECK:
+		supervisor_check(supervisor, command.json, out);
+		break;
+	case VERB_SECRET_SHOW_EPOCH:
+		answer_epoch(supervisor, &command, out);
 		break;
 	case VERB_VERSION:
 		answer_version(&command, out);

@@ -58,7 +58,7 @@ static void act_on_rest(struct worker *worker, const struct decision *decision)
 {
 	struct splice *splice = decision->splice;
 
-	if (decision->ban)
+	if (decision->ban || decision->found)
 		raise_alarm(worker);
 	if (decision->drop_held) {
 		for (unsigned i = 0; i < splice->held_count; i++)
@@ -84,6 +84,8 @@ static void take_over(struct worker *worker, const struct queued *packet, const 
 	};
 
 	queue_drop(worker->flow_queue, packet->id);
+	if (decision->found)
+		raise_alarm(worker);
 	if (conntrack_splice(&worker->conntrack, entry, &translation) < 0) {
 		count(worker, OUTCOME_CONNTRACK_ERROR, 1);
 		guard_take_over_failed(&worker->guard, splice, now_ns, decision);
@@ -100,7 +102,7 @@ static void take_over(struct worker *worker, const struct queued *packet, const 
 /* Exactly one verdict, or the packet's id goes to those held. */
 static void act_on_flow(struct worker *worker, struct queued *packet, const struct decision *decision)
 {
-	uint32_t mark = mark_treated(packet->mark, decision->treatment, worker->setup.shard);
+	uint32_t mark = mark_treated(packet->mark, decision->treatment);
 	uint8_t rewritten[SEGMENT_HEADERS_MAX];
 
 	switch (decision->act) {
@@ -127,28 +129,32 @@ static void act_on_flow(struct worker *worker, struct queued *packet, const stru
 	act_on_rest(worker, decision);
 }
 
-static void act_on_syn(struct worker *worker, const struct queued *packet, const struct decision *decision)
+static void act_on_syn(struct worker *worker, struct queue *queue, const struct queued *packet,
+		       const struct decision *decision)
 {
 	if (decision->act == ACT_PASS)
-		queue_pass_in_order(worker->syn_queue, packet->id,
-				    mark_treated(packet->mark, decision->treatment, worker->setup.shard));
+		queue_pass_in_order(queue, packet->id, mark_treated(packet->mark, decision->treatment));
 	else
-		queue_drop_in_order(worker->syn_queue, packet->id);
+		queue_drop_in_order(queue, packet->id);
 	send_segment(worker, decision);
 }
 
 /* ---- the packet line ---- */
 
-/* A path-MTU error that quotes a translated connection: the server must find its own sequence number in it. The copy
- * that says so takes the way over lo, as the final ACK does. */
-static void handle_too_big(struct worker *worker, struct queued *packet)
+/* An error that quotes a translated connection: the server must find its own sequence number in it, as it does when the
+ * error is of this host's own making, and so about a segment not yet translated. Conntrack would translate either as if
+ * it were TCP: the server gets a copy that conntrack does not see. */
+static void handle_error(struct worker *worker, struct queued *packet)
 {
+	bool own = !packet->interface;
 	struct conntrack_entry entry;
 	struct flow flow;
 
 	if (packet_quoted_flow(packet->data, packet->bytes, &flow) &&
-	    conntrack_get(&worker->conntrack, &flow, false, &entry) == 0 && entry.adjusted) {
-		packet_shift_quoted_seq(packet->data, packet->bytes, entry.delta);
+	    conntrack_get(&worker->conntrack, &flow, true, &entry) == 0 && entry.adjusted &&
+	    memcmp(&flow, &entry.reply, sizeof(flow)) == 0) {
+		if (!own)
+			packet_shift_quoted_seq(packet->data, packet->bytes, entry.delta);
 		if (inject_untracked(&worker->inject, &flow.server, packet->data, packet->bytes)) {
 			queue_drop(worker->flow_queue, packet->id);
 			count(worker, OUTCOME_ICMP_TRANSLATED, 1);
@@ -156,20 +162,17 @@ static void handle_too_big(struct worker *worker, struct queued *packet)
 		}
 	}
 	count(worker, OUTCOME_PACKET_PASSED, 1);
-	queue_pass(worker->flow_queue, packet->id, mark_treated(packet->mark, TREAT_PLAIN, 0));
+	queue_pass(worker->flow_queue, packet->id, mark_treated(packet->mark, TREAT_PLAIN));
 }
 
 static void handle_answer(struct worker *worker, struct queued *packet, const struct segment *answer, uint64_t now_ns)
 {
-	struct flow flow = flow_from_server(answer);
+	struct flow flow = flow_from_server(answer); /* as the client sees it, for no NAT is left to be done */
+	const struct splice *splice = splice_find(worker->guard.splices, &flow);
 	struct conntrack_entry entry = {.mark = 0};
 	struct decision decision;
 
-	if (halfopen_find(worker->guard.halfopen, &flow)) {
-		/* under watch, and not behind NAT: there is nothing to ask */
-	} else if (conntrack_get(&worker->conntrack, &flow, true, &entry) == 0) {
-		flow = entry.original;
-	} else if (splice_find(worker->guard.splices, &flow) && !(answer->flags & TCP_RST)) {
+	if (splice && conntrack_get(&worker->conntrack, &flow, false, &entry) < 0 && !(answer->flags & TCP_RST)) {
 		count(worker, OUTCOME_CONNTRACK_ERROR,
 		      1); /* which does forget connections whose only answer is a RST */
 		queue_drop(worker->flow_queue, packet->id); /* the server repeats it */
@@ -185,7 +188,7 @@ static void handle_answer(struct worker *worker, struct queued *packet, const st
 /* Queued before conntrack, not behind it. */
 static bool from_raw(const struct queued *packet)
 {
-	return !packet->outgoing && (packet->mark & MARK_KIND_BITS) != MARK_FIRST_ACK;
+	return !packet->outgoing && (packet->mark & MARK_BITS) != MARK_FIRST_ACK;
 }
 
 static void handle_flow(struct worker *worker, struct queued *packet, uint64_t now_ns)
@@ -196,17 +199,17 @@ static void handle_flow(struct worker *worker, struct queued *packet, uint64_t n
 	switch (packet_parse(packet->data, packet->bytes, &segment)) {
 	case PACKET_TCP:
 		break;
-	case PACKET_TOO_BIG:
-		handle_too_big(worker, packet);
+	case PACKET_ERROR:
+		handle_error(worker, packet);
 		return;
 	case PACKET_OTHER:
 		count(worker, OUTCOME_PACKET_PASSED, 1);
-		queue_pass(worker->flow_queue, packet->id, mark_treated(packet->mark, TREAT_PLAIN, 0));
+		queue_pass(worker->flow_queue, packet->id, mark_treated(packet->mark, TREAT_PLAIN));
 		return;
 	case PACKET_MALFORMED: /* what conntrack has passed, or what no cookie can be found in */
 		count(worker, OUTCOME_PACKET_MALFORMED, 1);
 		queue_pass(worker->flow_queue, packet->id,
-			   mark_treated(packet->mark, from_raw(packet) ? TREAT_UNPROVEN : TREAT_PLAIN, 0));
+			   mark_treated(packet->mark, from_raw(packet) ? TREAT_UNPROVEN : TREAT_PLAIN));
 		return;
 	}
 	if (packet->outgoing) {
@@ -222,7 +225,7 @@ static void handle_flow(struct worker *worker, struct queued *packet, uint64_t n
 
 /* A SYN that the rules know as one, but we do not: lengths that contradict each other, or headers without end. In peace
  * the kernel may judge it; during a flood it would be the way around us. */
-static void handle_odd_syn(struct worker *worker, const struct queued *packet)
+static void handle_odd_syn(struct worker *worker, struct queue *queue, const struct queued *packet)
 {
 	bool drop = false;
 
@@ -231,22 +234,22 @@ static void handle_odd_syn(struct worker *worker, const struct queued *packet)
 	count(worker, OUTCOME_SYN_RECEIVED, 1);
 	count(worker, OUTCOME_SYN_MALFORMED, 1);
 	if (drop)
-		queue_drop_in_order(worker->syn_queue, packet->id);
+		queue_drop_in_order(queue, packet->id);
 	else
-		queue_pass_in_order(worker->syn_queue, packet->id, mark_treated(packet->mark, TREAT_PLAIN, 0));
+		queue_pass_in_order(queue, packet->id, mark_treated(packet->mark, TREAT_SEEN));
 }
 
-static void handle_syn(struct worker *worker, const struct queued *packet, uint64_t now_ns)
+static void handle_syn(struct worker *worker, struct queue *queue, const struct queued *packet, uint64_t now_ns)
 {
 	struct decision decision;
 	struct segment segment;
 
 	if (packet_parse(packet->data, packet->bytes, &segment) != PACKET_TCP) {
-		handle_odd_syn(worker, packet);
+		handle_odd_syn(worker, queue, packet);
 		return;
 	}
 	guard_syn(&worker->guard, &segment, packet->interface, now_ns, &decision);
-	act_on_syn(worker, packet, &decision);
+	act_on_syn(worker, queue, packet, &decision);
 	if (decision.trip >= 0 && raise_alarm(worker))
 		worker->arming_until_ns = now_ns + ARMING_PATIENCE_NS;
 }
@@ -267,7 +270,7 @@ static void serve_flows(struct worker *worker, uint64_t now_ns)
 	}
 }
 
-/* Host mode is open when no cookie can be sent at all: SYNs pass then. */
+/* Open when no cookie can be sent at all: SYNs pass then. */
 static void flush_cookies(struct worker *worker, uint64_t now_ns)
 {
 	unsigned waiting = worker->inject.waiting;
@@ -278,20 +281,29 @@ static void flush_cookies(struct worker *worker, uint64_t now_ns)
 	count(worker, OUTCOME_SYNACK_UNSENT, unsent);
 }
 
+static bool in_hand(const struct worker *worker)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < WORKER_LANES; i++)
+		any |= worker->lanes[i].next < worker->lanes[i].count;
+	return any;
+}
+
 /* One batch of SYNs; it pauses when one of them has made its service arm, so that none passes that should not. */
-static void serve_syns(struct worker *worker, uint64_t now_ns)
+static void serve_lane(struct worker *worker, struct syn_lane *lane, uint64_t now_ns)
 {
 	if (now_ns < worker->arming_until_ns)
 		return;
 	worker->arming_until_ns = 0;
-	if (worker->syn_next == worker->syn_count) {
-		worker->syn_next = 0;
-		worker->syn_count = queue_receive(worker->syn_queue, worker->syns);
+	if (lane->next == lane->count) {
+		lane->next = 0;
+		lane->count = queue_receive(lane->queue, lane->batch);
 	}
-	while (worker->syn_next < worker->syn_count && !worker->arming_until_ns)
-		handle_syn(worker, &worker->syns[worker->syn_next++], now_ns);
+	while (lane->next < lane->count && !worker->arming_until_ns)
+		handle_syn(worker, lane->queue, &lane->batch[lane->next++], now_ns);
 	flush_cookies(worker, now_ns);
-	queue_flush(worker->syn_queue);
+	queue_flush(lane->queue);
 }
 
 static void serve_due(struct worker *worker, uint64_t now_ns)
@@ -325,11 +337,11 @@ static bool wait_for_work(struct worker *worker)
 	struct pollfd fds[] = {
 		{.fd = worker->wake_fd, .events = POLLIN},
 		{.fd = queue_fd(worker->flow_queue), .events = POLLIN},
-		{.fd = worker->arming_until_ns ? -1 : queue_fd(worker->syn_queue), .events = POLLIN},
+		{.fd = worker->arming_until_ns ? -1 : queue_fd(worker->lanes[LANE_WATCHED].queue), .events = POLLIN},
+		{.fd = worker->arming_until_ns ? -1 : queue_fd(worker->lanes[LANE_ARMED].queue), .events = POLLIN},
 	};
-	bool syns_in_hand = worker->syn_next < worker->syn_count && !worker->arming_until_ns;
 
-	poll(fds, sizeof(fds) / sizeof(fds[0]), syns_in_hand ? 0 : TICK_MS);
+	poll(fds, sizeof(fds) / sizeof(fds[0]), in_hand(worker) && !worker->arming_until_ns ? 0 : TICK_MS);
 	return !atomic_load_explicit(&worker->stop, memory_order_acquire);
 }
 
@@ -342,7 +354,8 @@ static void *worker_run(void *argument)
 
 		run_job(worker);
 		serve_flows(worker, now_ns);
-		serve_syns(worker, now_ns);
+		for (unsigned i = 0; i < WORKER_LANES; i++)
+			serve_lane(worker, &worker->lanes[i], now_ns);
 		serve_due(worker, now_ns);
 	}
 	return NULL;
@@ -352,20 +365,48 @@ static void *worker_run(void *argument)
 
 void worker_blank(struct worker *worker)
 {
-	worker->syn_queue = NULL;
+	for (unsigned i = 0; i < WORKER_LANES; i++)
+		worker->lanes[i] = (struct syn_lane){.queue = NULL};
 	worker->flow_queue = NULL;
 	worker->wake_fd = -1;
 	worker->conntrack.socket = NULL;
 	inject_blank(&worker->inject);
 }
 
-int worker_open(struct worker *worker, const struct worker_setup *setup, char *error, size_t error_bytes)
+/* ACKs that do not fit are dropped in any case: TCP sends them again, while the kernel would answer an unproven one with a
+ * RST. Returns the number of the queue that cannot be opened, or -1. */
+static int open_queues(struct worker *worker)
 {
-	/* Host mode. SYNs that do not fit pass: the kernel's own backlog and tcp_syncookies are behind us. ACKs that do
-	 * not fit are dropped: TCP sends them again, while the kernel would answer an unproven one with a RST. */
-	struct queue_setup syn = {setup->syn_queue, SYN_COPY_BYTES, SYN_QUEUE_LENGTH, true, QUEUE_BATCH_MAX};
+	const struct worker_setup *setup = &worker->setup;
 	struct queue_setup flow = {setup->flow_queue, FLOW_COPY_BYTES, WORKER_FLOW_QUEUE_LENGTH, false,
 				   WORKER_FLOW_BATCH};
+
+	for (unsigned i = 0; i < WORKER_LANES; i++) {
+		struct queue_setup syn = {setup->syn_queues[i], SYN_COPY_BYTES, SYN_QUEUE_LENGTH,
+					  setup->pass_when_full[i], QUEUE_BATCH_MAX};
+
+		worker->lanes[i].queue = queue_open(&syn);
+		if (!worker->lanes[i].queue)
+			return syn.number;
+	}
+	worker->flow_queue = queue_open(&flow);
+	return worker->flow_queue ? -1 : flow.number;
+}
+
+static void say_no_queue(int number, char *error, size_t error_bytes)
+{
+	if (errno == EPERM || errno == EBUSY)
+		snprintf(
+			error, error_bytes,
+			"queue %d: not permitted: another process has it (another synmoatd in this network namespace?), "
+			"or CAP_NET_ADMIN is missing",
+			number);
+	else
+		snprintf(error, error_bytes, "queue %d: %s", number, strerror(errno));
+}
+
+int worker_open(struct worker *worker, const struct worker_setup *setup, char *error, size_t error_bytes)
+{
 	int failed;
 	int number;
 
@@ -376,26 +417,25 @@ int worker_open(struct worker *worker, const struct worker_setup *setup, char *e
 		return -1;
 	}
 	failed = conntrack_open(&worker->conntrack);
-	worker->syn_queue = failed ? NULL : queue_open(&syn);
-	worker->flow_queue = worker->syn_queue ? queue_open(&flow) : NULL;
-	worker->wake_fd = worker->flow_queue ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
-	if (worker->wake_fd >= 0) {
-		sem_init(&worker->job_done, 0, 0);
-		return 0;
-	}
-	number = worker->syn_queue ? setup->flow_queue : setup->syn_queue;
-	if (failed)
+	if (failed) {
 		snprintf(error, error_bytes, "conntrack: %s", strerror(-failed));
-	else if (errno == EPERM || errno == EBUSY)
-		snprintf(
-			error, error_bytes,
-			"queue %d: not permitted: another process has it (another synmoatd in this network namespace?), "
-			"or CAP_NET_ADMIN is missing",
-			number);
-	else
-		snprintf(error, error_bytes, "queue %d: %s", number, strerror(errno));
-	worker_close(worker);
-	return -1;
+		worker_close(worker);
+		return -1;
+	}
+	number = open_queues(worker);
+	if (number >= 0) {
+		say_no_queue(number, error, error_bytes);
+		worker_close(worker);
+		return -1;
+	}
+	worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (worker->wake_fd < 0) {
+		snprintf(error, error_bytes, "eventfd: %s", strerror(errno));
+		worker_close(worker);
+		return -1;
+	}
+	sem_init(&worker->job_done, 0, 0);
+	return 0;
 }
 
 int worker_start(struct worker *worker)
@@ -426,21 +466,29 @@ void worker_call(struct worker *worker, worker_job *job, void *argument)
 		;
 }
 
+static void drain_queue(struct queue *queue)
+{
+	struct queued packets[QUEUE_BATCH_MAX];
+	unsigned received;
+
+	while ((received = queue_receive(queue, packets)) > 0)
+		for (unsigned i = 0; i < received; i++)
+			queue_release(queue, packets[i].id);
+}
+
 /* After the thread has ended. */
 static void drain(struct worker *worker)
 {
-	struct queued packets[QUEUE_BATCH_MAX];
 	struct splice *splice;
-	unsigned received;
 
-	for (; worker->syn_next < worker->syn_count; worker->syn_next++)
-		queue_release(worker->syn_queue, worker->syns[worker->syn_next].id);
-	while ((received = queue_receive(worker->syn_queue, packets)) > 0)
-		for (unsigned i = 0; i < received; i++)
-			queue_release(worker->syn_queue, packets[i].id);
-	while ((received = queue_receive(worker->flow_queue, packets)) > 0)
-		for (unsigned i = 0; i < received; i++)
-			queue_release(worker->flow_queue, packets[i].id);
+	for (unsigned i = 0; i < WORKER_LANES; i++) {
+		struct syn_lane *lane = &worker->lanes[i];
+
+		while (lane->next < lane->count)
+			queue_release(lane->queue, lane->batch[lane->next++].id);
+		drain_queue(lane->queue);
+	}
+	drain_queue(worker->flow_queue);
 	while ((splice = splice_any(worker->guard.splices))) {
 		struct decision decision;
 
@@ -451,7 +499,8 @@ static void drain(struct worker *worker)
 		splice_remove(worker->guard.splices, splice);
 	}
 	inject_flush(&worker->inject);
-	queue_flush(worker->syn_queue);
+	for (unsigned i = 0; i < WORKER_LANES; i++)
+		queue_flush(worker->lanes[i].queue);
 	queue_flush(worker->flow_queue);
 }
 
@@ -465,7 +514,8 @@ void worker_stop(struct worker *worker)
 
 void worker_close(struct worker *worker)
 {
-	queue_close(worker->syn_queue);
+	for (unsigned i = 0; i < WORKER_LANES; i++)
+		queue_close(worker->lanes[i].queue);
 	queue_close(worker->flow_queue);
 	conntrack_close(&worker->conntrack);
 	inject_close(&worker->inject);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* worker: one shard, one thread. It owns two queues, the tables behind them and the sockets it answers by; nobody else
+/* worker: one shard, one thread. It owns three queues, the tables behind them and the sockets it answers by; nobody else
  * touches them while it runs. What the supervisor wants of it is done by worker_call(), between two batches. */
 #ifndef SYNMOAT_WORKER_H
 #define SYNMOAT_WORKER_H
@@ -15,16 +15,31 @@
 #include "edge/queue.h"
 #include "synmoat/guard.h"
 
+#define WORKERS_MAX 64
 #define WORKER_FLOW_BATCH 32
 #define WORKER_FLOW_QUEUE_LENGTH 16384 /* packets */
 
 struct worker;
 typedef void worker_job(struct worker *worker, void *argument);
 
+/* SYNs come in two lanes, so that those to an armed service keep nobody else waiting. */
+enum worker_lane {
+	LANE_WATCHED,
+	LANE_ARMED,
+	WORKER_LANES,
+};
+
 struct worker_setup {
 	unsigned shard;
-	uint16_t syn_queue, flow_queue;
-	int alarm_fd; /* eventfd: raised when a service has to change its posture, or a source is to be banned */
+	uint16_t syn_queues[WORKER_LANES], flow_queue;
+	bool pass_when_full[WORKER_LANES]; /* SYNs that do not fit; else they are dropped */
+	int alarm_fd; /* eventfd: raised when the supervisor has to do something: arm, ban, or note a server found */
+};
+
+struct syn_lane {
+	struct queue *queue;
+	struct queued batch[QUEUE_BATCH_MAX]; /* in hand, from `next` on */
+	unsigned next, count;
 };
 
 struct worker {
@@ -32,10 +47,8 @@ struct worker {
 	struct guard guard;
 	struct inject inject;
 	struct conntrack conntrack;
-	struct queue *syn_queue, *flow_queue;
-
-	struct queued syns[QUEUE_BATCH_MAX]; /* the batch in hand, from `syn_next` on */
-	unsigned syn_next, syn_count;
+	struct syn_lane lanes[WORKER_LANES];
+	struct queue *flow_queue;
 	uint64_t arming_until_ns; /* SYNs wait until the supervisor has armed, at most until then; 0 = they don't */
 
 	pthread_t thread;

@@ -32,11 +32,13 @@ RESULTS=${RESULTS:-/dev/null}
 read -ra UNDER <<<"${SYNMOATD_UNDER:-}" # e.g. "valgrind --leak-check=full"
 
 SRV=smsrv-$$ CLI=smcli-$$ ATK=smatk-$$
+DAEMON_NS=$SRV                  # where synmoatd runs
+NAMESPACES=("$SRV" "$CLI" "$ATK") # that topo_down takes away
 SRV4=10.77.1.1 SRV6=fd77:1::1
 CLI4=10.77.1.2 CLI6=fd77:1::2
 WORK=$(mktemp -d /tmp/synmoat.XXXXXX)
 DAEMON_PID='' NGINX_PID='' FLOOD_PID='' CROWD_PID='' FAILED=0
-export SRV CLI ATK SRV4 SRV6 CLI4 CLI6 WORK NGINX_PID
+export SRV CLI ATK DAEMON_NS SRV4 SRV6 CLI4 CLI6 WORK NGINX_PID
 chmod 755 "$WORK"
 : >"$WORK/daemon.log"
 
@@ -107,6 +109,7 @@ gone() { ! alive "$1"; }
 in_srv() { ip netns exec "$SRV" "$@"; }
 in_cli() { ip netns exec "$CLI" "$@"; }
 in_atk() { ip netns exec "$ATK" "$@"; }
+in_daemon() { ip netns exec "$DAEMON_NS" "$@"; }
 
 # Neighbours are written down, not asked for: an unanswered ARP would look like a lost SYN.
 _end() # NS DEV SUBNET HOST PEER
@@ -118,63 +121,78 @@ _end() # NS DEV SUBNET HOST PEER
     ip -n "$1" neigh add "fd77:$3::$5" lladdr "02:00:00:00:0$3:0$5" dev "$2" nud permanent
 }
 
-_link() # SRV_DEV OTHER_NS OTHER_DEV SUBNET
+_link() # NS DEV OTHER_NS OTHER_DEV SUBNET
 {
-    ip link add "$1" netns "$SRV" mtu 1500 address "02:00:00:00:0$4:01" type veth \
-        peer name "$3" netns "$2" mtu 1500 address "02:00:00:00:0$4:02"
-    _end "$SRV" "$1" "$4" 1 2
-    _end "$2" "$3" "$4" 2 1
+    ip link add "$2" netns "$1" mtu 1500 address "02:00:00:00:0$5:01" type veth \
+        peer name "$4" netns "$3" mtu 1500 address "02:00:00:00:0$5:02"
+    _end "$1" "$2" "$5" 1 2
+    _end "$3" "$4" "$5" 2 1
 }
 
-# topo_up: new namespaces; those of an earlier call, and all that ran in them, are gone then.
-topo_up()
+# namespaces_up NS...: new ones; those of an earlier call, and all that ran in them, are gone then.
+namespaces_up()
 {
     local ns
     topo_down
-    for ns in "$SRV" "$CLI" "$ATK"; do
+    for ns; do
         ip netns add "$ns" || exit 1
         ip netns exec "$ns" sysctl -qw net.ipv6.conf.{all,default}.accept_dad=0 \
             net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
         ip -n "$ns" link set lo up
     done
+}
+
+_server_sysctls()
+{
     in_srv sysctl -qw net.ipv4.conf.{all,default}.rp_filter=1 net.ipv4.tcp_syncookies=0
     [ "$(in_srv sysctl -n net.ipv4.tcp_max_syn_backlog)" -ge 1024 ] ||
         in_srv sysctl -qw net.ipv4.tcp_max_syn_backlog=1024
+}
 
-    _link eth0 "$CLI" c0 1
-    _link eth1 "$ATK" a0 2
-
+# The client has many addresses, and NS, to whom it is linked, knows the way to them; what NS does not know goes to the
+# attacker.
+_client_addresses() # NS
+{
     in_cli sysctl -qw net.ipv4.ip_nonlocal_bind=1 net.ipv6.ip_nonlocal_bind=1
     ip -n "$CLI" route add local 10.78.0.0/16 dev lo
     ip -n "$CLI" route add local fd78::/64 dev lo
-    ip -n "$SRV" route add 10.78.0.0/16 via 10.77.1.2
-    ip -n "$SRV" route add fd78::/64 via fd77:1::2
-    ip -n "$SRV" route add default via 10.77.2.2
-    ip -n "$SRV" route add default via fd77:2::2
-    wait_until 5 _links_up || { echo "topo_up: links do not come up" >&2; exit 1; }
+    ip -n "$1" route add 10.78.0.0/16 via 10.77.1.2
+    ip -n "$1" route add fd78::/64 via fd77:1::2
+    ip -n "$1" route add default via 10.77.2.2
+    ip -n "$1" route add default via fd77:2::2
+}
+
+topo_up()
+{
+    namespaces_up "$SRV" "$CLI" "$ATK"
+    _server_sysctls
+    _link "$SRV" eth0 "$CLI" c0 1
+    _link "$SRV" eth1 "$ATK" a0 2
+    _client_addresses "$SRV"
+    wait_until 5 _links_up "$SRV" 2 || { echo "topo_up: links do not come up" >&2; exit 1; }
 }
 
 topo_down()
 {
     local ns
-    for ns in "$SRV" "$CLI" "$ATK"; do
+    for ns in "${NAMESPACES[@]}"; do
         ip netns pids "$ns" | xargs -r kill -9
         ip netns del "$ns"
     done
     wait
 } 2>/dev/null # "no such namespace", and the shell's own "Killed" notices
 
-_links_up() { [ "$(ip -n "$SRV" -br link | grep -c '^eth.* UP ')" -eq 2 ]; }
+_links_up() { [ "$(ip -n "$1" -br link | grep -c '^eth.* UP ')" -eq "$2" ]; } # NS COUNT
 
 # ---- the daemon
 
 _ready_or_dead() { grep -qw ready "$WORK/daemon.log" || gone "$DAEMON_PID"; }
 
-# daemon_launch CMD...: runs CMD in the server's namespace and waits for its word `ready`.
+# daemon_launch CMD...: runs CMD in the daemon's namespace and waits for its word `ready`.
 daemon_launch()
 {
     : >"$WORK/daemon.log" # at once, lest the last daemon's word be taken for this one's
-    ip netns exec "$SRV" "$@" >>"$WORK/daemon.log" 2>&1 &
+    ip netns exec "$DAEMON_NS" "$@" >>"$WORK/daemon.log" 2>&1 &
     DAEMON_PID=$!
     wait_until 10 _ready_or_dead && alive "$DAEMON_PID" && return
     echo "synmoatd did not get ready:" >&2
@@ -195,7 +213,10 @@ daemon_start() # [CONFIG_TEXT]
     daemon_launch "${UNDER[@]}" "$SYNMOATD" -c "$WORK/synmoat.conf"
 }
 
-table_exists() { in_srv nft list tables | awk '$3 == "synmoat" { found = 1 } END { exit !found }'; }
+# service NAME ADDRESS PORTS [MORE]: one entry of `services`.
+service() { echo "{ name = \"$1\"; address = \"$2\"; ports = [$3]; ${4:-} }"; }
+
+table_exists() { in_daemon nft list tables | awk '$3 == "synmoat" { found = 1 } END { exit !found }'; }
 table_gone() { ! table_exists; }
 
 # daemon_stop: SIGTERM; returns the daemon's exit code, 124 when it did not end, 125 when its table stayed.
@@ -211,7 +232,7 @@ daemon_stop()
 
 daemon_kill() { kill -9 "$DAEMON_PID"; wait "$DAEMON_PID" 2>/dev/null; }
 
-ctl() { in_srv "$SYNMOATCTL" -s "$WORK/ctl.sock" "$@"; }
+ctl() { in_daemon "$SYNMOATCTL" -s "$WORK/ctl.sock" "$@"; }
 stat_get() { ctl status --json | jq -r "$1"; }
 stat_is() { [ "$(stat_get "$1" 2>/dev/null)" = true ]; } # JQ_EXPR that says true or false
 counter() { stat_get ".counters.$1"; }
@@ -240,17 +261,29 @@ explained()
         says_true --arg word "$2" '.verdicts | length == 1 and .[0].outcome == $word'
 }
 
-# The packets that the kernel has put into the daemon's queues for SYNs so far, as the kernel counts them.
+# The packets that the kernel has put into the daemon's queues for SYNs so far, as the kernel counts them: of three per
+# shard, the first and the last.
 syns_queued()
 {
     # number, portid, length, mode, range, dropped, dropped to the socket, sequence (nfnetlink_queue.c, seq_show)
-    in_srv cat /proc/net/netfilter/nfnetlink_queue |
-        awk -v shards="$(stat_get .shards)" '$1 < 16384 + shards { sum += $8 } END { print sum + 0 }'
+    in_daemon cat /proc/net/netfilter/nfnetlink_queue |
+        awk -v shards="$(stat_get .shards)" '$1 < 16384 + shards || $1 >= 16384 + 2 * shards { sum += $8 }
+                                             END { print sum + 0 }'
 }
 
 # ---- the server and its legitimate clients
 
-# nginx_start [BACKLOG]: $WORK/www on port 80, v4 and v6; NGINX_LISTEN adds listen lines.
+_nginx_listens() # BACKLOG
+{
+    local address
+    for address in ${NGINX_AT:-0.0.0.0 ::}; do
+        if is_v6 "$address"; then echo "listen [$address]:80 ipv6only=on backlog=$1;"
+        else echo "listen $address:80 backlog=$1;"; fi
+    done
+}
+
+# nginx_start [BACKLOG]: $WORK/www on port 80, v4 and v6, or at the addresses NGINX_AT, each with a backlog of its own;
+# NGINX_LISTEN adds listen lines.
 nginx_start()
 {
     local backlog=${1:-511}
@@ -273,8 +306,7 @@ nginx_start()
 	    uwsgi_temp_path $WORK/nginx/uwsgi;
 	    scgi_temp_path $WORK/nginx/scgi;
 	    server {
-	        listen 80 backlog=$backlog;
-	        listen [::]:80 ipv6only=on backlog=$backlog;
+	        $(_nginx_listens "$backlog")
 	        ${NGINX_LISTEN:-}
 	        root $WORK/www;
 	    }
@@ -345,7 +377,7 @@ silent()
 # ---- the attacker
 
 # SYNs in the name of a real client's address come in where the attacker is.
-spoofing_allowed() { in_srv sysctl -qw net.ipv4.conf.{all,eth1}.rp_filter=0; }
+spoofing_allowed() { in_daemon sysctl -qw net.ipv4.conf.{all,eth1}.rp_filter=0; }
 
 # flood_start RATE SECONDS DST PORT [synflood options]
 flood_start()

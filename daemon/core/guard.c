@@ -10,6 +10,8 @@
 #define LEARN_AGAIN_NS NSEC_PER_SEC       /* what is known is read again this often */
 #define LEARN_NEW_NS (20 * NSEC_PER_MSEC) /* what is not known yet, this often */
 #define EXPIRE_BATCH 1024
+#define COOKIES_UNHEARD 4 /* before a SYN passes to see who answers: a client that comes alone gets its cookie */
+#define PROBE_HOPS_MIN 8  /* it is to reach the server */
 #define COOKIES_FAIL_NS (5 * NSEC_PER_SEC) /* before the next try, when they could not be sent */
 
 /* RFC 9293 3.7.1, RFC 8200 5: the segment everybody must take. */
@@ -33,11 +35,12 @@ int guard_init(struct guard *guard, const struct guard_limits *limits, struct se
 		.replies = calloc(1, sizeof(struct cap)),
 		.tallies = calloc(SERVICES_MAX, sizeof(struct tally)),
 		.learn_at_ns = calloc(SERVICES_MAX, sizeof(uint64_t[2])),
+		.unheard = calloc(SERVICES_MAX, sizeof(uint32_t)),
 	};
 	if (guard->replies)
 		cap_init(guard->replies, limits->replies_per_s, key, now_ns);
 	if (guard->halfopen && guard->sources && guard->splices && guard->replies && guard->tallies &&
-	    guard->learn_at_ns)
+	    guard->learn_at_ns && guard->unheard)
 		return 0;
 	guard_free(guard);
 	return -1;
@@ -51,6 +54,7 @@ void guard_free(struct guard *guard)
 	free(guard->replies);
 	free(guard->tallies);
 	free(guard->learn_at_ns);
+	free(guard->unheard);
 }
 
 /* ---- half-open entries ---- */
@@ -117,15 +121,34 @@ static struct source *syn_count(struct guard *guard, const struct segment *syn, 
 }
 
 /* Whether this SYN is the one to learn from: it offers something not known yet, or all that is known, to see whether it
- * is still so. */
+ * is still so. Where nobody is known to answer, or somebody in a network may, the answer itself is the news. */
 static bool learn_from(struct guard *guard, unsigned index, bool v6, uint8_t offered, uint64_t now_ns)
 {
-	uint8_t known = service_learned(&guard->services[index], v6).known;
-	bool news = offered & ~known;
+	const struct service *service = &guard->services[index];
+	uint8_t known = service_learned(service, v6).known;
+	bool news = offered & ~known || !service_may_be_answered_for(service);
 
 	if (now_ns < guard->learn_at_ns[index][v6] || (!news && known & ~offered))
 		return false;
 	guard->learn_at_ns[index][v6] = now_ns + (news ? LEARN_NEW_NS : LEARN_AGAIN_NS);
+	return true;
+}
+
+/* Whether this SYN, which would be challenged, passes nevertheless, so that its answer tells what cookies must not promise
+ * untold: an option, or that there is a server at all. */
+static bool learn_while_armed(struct guard *guard, const struct segment *syn, unsigned index, uint64_t now_ns)
+{
+	const struct service *service = &guard->services[index];
+	uint8_t offered = service_offered(&syn->options);
+	bool v6 = !addr_is_v4(&syn->source);
+
+	if (offered & ~service_learned(service, v6).known)
+		return learn_from(guard, index, v6, offered, now_ns);
+	if (guard->unheard[index] < COOKIES_UNHEARD || syn->hops < PROBE_HOPS_MIN ||
+	    !service_answer_is_stale(service, now_ns) || now_ns < guard->learn_at_ns[index][v6])
+		return false;
+	guard->unheard[index] = 0;
+	guard->learn_at_ns[index][v6] = now_ns + LEARN_AGAIN_NS;
 	return true;
 }
 
@@ -215,7 +238,8 @@ static enum outcome syn_outcome(const struct guard *guard, const struct service 
 		.source = source,
 		.half_open_limit = policy_limit(&guard->limits.policy, arm_at),
 		.posture = atomic_load_explicit(&service->posture, memory_order_acquire),
-		.cookies_off = service->untracked || now_ns < guard->cookies_fail_until_ns ||
+		.cookies_off = service->untracked || !service_may_be_answered_for(service) ||
+			       now_ns < guard->cookies_fail_until_ns ||
 			       atomic_load_explicit(&service->exempt, memory_order_relaxed),
 		.begun = begun,
 		.room = !atomic_load_explicit(&service->everybody, memory_order_relaxed) &&
@@ -258,6 +282,7 @@ static void syn_to_challenge(struct guard *guard, const struct segment *syn, uns
 		return;
 	}
 	syn_challenge(guard, syn, index, decision);
+	guard->unheard[index]++;
 	tally_cookie_sent(&guard->tallies[index], outcome == OUTCOME_SYN_CHALLENGED, now_ns);
 	guard_count(guard, outcome);
 }
@@ -278,13 +303,13 @@ void guard_syn(struct guard *guard, const struct segment *syn, uint32_t interfac
 	guard_count(guard, OUTCOME_SYN_RECEIVED);
 	if (index < 0) {
 		guard_count(guard, OUTCOME_SYN_UNKNOWN);
-		guard_decide(decision, ACT_PASS, TREAT_PLAIN);
+		guard_decide(decision, ACT_PASS, TREAT_SEEN);
 		return;
 	}
 	if ((syn->options.md5 && guard->limits.kernel_checks_md5) ||
 	    (syn->options.ao && guard->limits.kernel_checks_ao)) {
 		guard_count(guard, OUTCOME_SYN_SIGNED);
-		guard_decide(decision, ACT_PASS, TREAT_PLAIN);
+		guard_decide(decision, ACT_PASS, TREAT_SEEN);
 		return;
 	}
 	service = &guard->services[index];
@@ -292,10 +317,15 @@ void guard_syn(struct guard *guard, const struct segment *syn, uint32_t interfac
 	outcome = syn_outcome(guard, service, source, begun, now_ns);
 	if (outcome == OUTCOME_SYN_ACCEPTED || outcome == OUTCOME_SYN_DIRECT) {
 		learn = learn_from(guard, (unsigned)index, v6, offered, now_ns);
+		if (service->host_bits && !learn && !begun) { /* nothing is armed on a network's account */
+			guard_count(guard, OUTCOME_SYN_UNFOUND);
+			guard_decide(decision, ACT_PASS, TREAT_SEEN);
+			return;
+		}
 		syn_accept(guard, syn, (unsigned)index, source, outcome, learn, now_ns, decision);
 		return;
 	}
-	if (offered & ~service_learned(service, v6).known && learn_from(guard, (unsigned)index, v6, offered, now_ns)) {
+	if (learn_while_armed(guard, syn, (unsigned)index, now_ns)) {
 		syn_accept(guard, syn, (unsigned)index, source, OUTCOME_SYN_TO_LEARN, true, now_ns, decision);
 		return;
 	}

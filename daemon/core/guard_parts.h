@@ -26,6 +26,7 @@ static inline void guard_decide(struct decision *decision, enum act act, enum tr
 	decision->forget_flow = false;
 	decision->trip = -1;
 	decision->ban = false;
+	decision->found = false;
 }
 
 /* A half-open entry is gone: service and source hold one less. */

@@ -37,8 +37,11 @@ static void splice_fill(struct guard *guard, struct splice *splice, const struct
 {
 	splice->service = (uint16_t)index;
 	splice->retry_due = false;
+	splice->data_sent = ack->payload_bytes > 0;
+	splice->heard = false;
 	splice->flags = ack->flags;
-	splice->hops = ack->hops;
+	splice->hops = ack->hops > HOPS_DEFAULT ? ack->hops
+						: HOPS_DEFAULT; /* it was enough until here; to the server it must */
 	splice->tos = ack->tos;
 	splice->timestamps = ack->options.timestamps;
 	splice->options = *options;
@@ -72,6 +75,7 @@ static struct splice *splice_begin(struct guard *guard, const struct flow *flow,
 static void ack_while_waiting(struct guard *guard, const struct segment *ack, struct splice *splice,
 			      struct decision *decision)
 {
+	splice->data_sent |= ack->payload_bytes > 0;
 	if (splice->retry_due && ack->payload_bytes == 0 && !(ack->flags & TCP_FIN)) {
 		splice->retry_due = false;
 		rewrite_to_syn(splice, decision);
@@ -144,6 +148,14 @@ static void over_rate(struct guard *guard, const struct segment *ack, const stru
 		ban(guard, &source->net, decision);
 }
 
+/* Whether the source may be in the middle of a handshake with us: its third ACK may be lost, and this be what follows. */
+static bool holds_cookie(const struct guard *guard, const struct segment *ack, uint64_t now_ns)
+{
+	const struct source *source = source_find(guard->sources, &ack->source);
+
+	return source && source->owed && source_age_s(source->last_s, now_ns) <= guard->limits.handshake_timeout_s;
+}
+
 void guard_ack(struct guard *guard, const struct segment *ack, uint32_t interface, uint64_t now_ns,
 	       struct decision *decision)
 {
@@ -175,7 +187,8 @@ void guard_ack(struct guard *guard, const struct segment *ack, uint32_t interfac
 	}
 	if (!valid || repeated) {
 		guard_count(guard, OUTCOME_ACK_COOKIE_INVALID);
-		guard_decide(decision, ACT_PASS, TREAT_UNPROVEN);
+		guard_decide(decision, ACT_PASS,
+			     splice || holds_cookie(guard, ack, now_ns) ? TREAT_UNPROVEN : TREAT_STRAY);
 		return;
 	}
 	source = proven_source(guard, ack, now_ns);
@@ -251,6 +264,30 @@ static struct segment client_segment(const struct splice *splice, uint8_t flags,
 	};
 }
 
+/* A server in a network is to be a service of its own: told as a ban is. */
+static void found(struct guard *guard, const struct flow *flow, unsigned network, struct decision *decision)
+{
+	for (unsigned i = 0; i < guard->found_count; i++)
+		if (guard->found[i].port == flow->server_port && addr_equal(&guard->found[i].address, &flow->server))
+			return;
+	if (guard->found_count == GUARD_FOUND_MAX)
+		return;
+	guard->found[guard->found_count++] = (struct guard_found){flow->server, flow->server_port, (uint16_t)network};
+	decision->found = true;
+}
+
+/* A SYN-ACK has come by. Call when all else is decided. */
+static void server_answered(struct guard *guard, const struct flow *flow, unsigned index, uint64_t now_ns,
+			    struct decision *decision)
+{
+	struct service *service = &guard->services[index];
+
+	service_answered(service, now_ns);
+	guard->unheard[index] = 0;
+	if (service->host_bits && service_map_find(guard->map, &flow->server, flow->server_port) == (int)index)
+		found(guard, flow, index, decision);
+}
+
 static void splice_refused(struct guard *guard, struct splice *splice, uint64_t now_ns, struct decision *decision)
 {
 	splice->state = SPLICE_REFUSED;
@@ -312,13 +349,16 @@ static void answer_to_splice(struct guard *guard, struct splice *splice, const s
 {
 	bool acks_syn = answer->flags & TCP_ACK && answer->ack == splice->client_isn + 1;
 
+	splice->heard = true;
 	if (answer->flags & TCP_RST && acks_syn) {
 		guard_decide(decision, ACT_RENUMBER, TREAT_PLAIN);
 		decision->seq = splice->cookie + 1;
 		splice_refused(guard, splice, now_ns, decision);
+		service_refused(&guard->services[splice->service], now_ns);
 		guard_count(guard, OUTCOME_HANDOVER_REFUSED);
 	} else if (answer->flags & TCP_SYN && acks_syn) {
 		answer_take_over(guard, splice, answer, now_ns, decision);
+		server_answered(guard, &splice->flow, splice->service, now_ns, decision);
 	} else if (answer->flags & TCP_ACK && !(answer->flags & TCP_RST)) {
 		/* A connection of old on these ports still lives at the server, which asks whether the SYN is meant
 		 * (RFC 5961 4). The client, in SYN-SENT, would say so with a RST (RFC 9293 3.5.1); the retry follows. */
@@ -329,6 +369,18 @@ static void answer_to_splice(struct guard *guard, struct splice *splice, const s
 		guard_decide(decision, ACT_PASS, TREAT_PLAIN);
 		guard_count(guard, OUTCOME_PACKET_PASSED);
 	}
+}
+
+/* A SYN-ACK that nobody here waits for: to a SYN from before our start, or repeated. It tells that there is a server, even
+ * when its backlog is full and it answers no new SYN. */
+static void answer_unasked(struct guard *guard, const struct flow *flow, const struct segment *answer, uint64_t now_ns,
+			   struct decision *decision)
+{
+	int index = service_map_find(guard->map, &flow->server, flow->server_port);
+
+	guard_count(guard, OUTCOME_PACKET_PASSED);
+	if (index >= 0 && answer->flags & TCP_SYN && answer->flags & TCP_ACK)
+		server_answered(guard, flow, (unsigned)index, now_ns, decision);
 }
 
 void guard_answer(struct guard *guard, const struct flow *flow, const struct segment *answer, uint64_t now_ns,
@@ -345,15 +397,17 @@ void guard_answer(struct guard *guard, const struct flow *flow, const struct seg
 	guard_decide(decision, ACT_PASS, TREAT_PLAIN);
 	entry = halfopen_find(guard->halfopen, flow);
 	if (!entry) {
-		guard_count(guard, OUTCOME_PACKET_PASSED);
+		answer_unasked(guard, flow, answer, now_ns, decision);
 	} else if (answer->flags & TCP_RST && answer->flags & TCP_ACK && answer->ack == entry->client_isn + 1) {
 		/* Refused. A RST without ACK is for an ACK that nobody waits for, perhaps forged (RFC 9293 3.10.7.1). */
 		halfopen_end(guard->halfopen, flow, &ended);
 		guard_half_open_ended(guard, &ended, OUTCOME_HALF_OPEN_RESET, now_ns);
-	} else if (answer->flags & TCP_SYN) {
+		service_refused(&guard->services[ended.service], now_ns);
+	} else if (answer->flags & TCP_SYN && answer->flags & TCP_ACK) {
 		service_learn(&guard->services[entry->service], !addr_is_v4(&answer->source), &answer->options,
 			      answer->window, entry->offered);
 		guard_count(guard, OUTCOME_OPTIONS_LEARNED);
+		server_answered(guard, flow, entry->service, now_ns, decision);
 	}
 }
 
@@ -373,9 +427,25 @@ void guard_take_over_failed(struct guard *guard, struct splice *splice, uint64_t
 
 /* ---- time ---- */
 
+/* Whoever sends cookies back faster than a silent server takes them must not keep others out: when there is little room left,
+ * those that have been asked for again end early. */
+static struct splice *pressed_out(struct guard *guard)
+{
+	bool full = splice_waiting(guard->splices) >= guard->limits.handovers_max - guard->limits.handovers_max / 4 ||
+		    guard->held > guard->limits.held_max - guard->limits.held_max / 4;
+
+	return full ? splice_longest_waiting(guard->splices) : NULL;
+}
+
 bool guard_handover_due(struct guard *guard, uint64_t now_ns, struct decision *decision)
 {
-	struct splice *splice;
+	struct splice *splice = pressed_out(guard);
+
+	if (splice) {
+		guard_decide(decision, ACT_DROP, TREAT_PLAIN);
+		guard_reset_client(guard, splice, now_ns, decision);
+		return true;
+	}
 
 	while ((splice = splice_due(guard->splices, now_ns))) {
 		guard_decide(decision, ACT_DROP, TREAT_PLAIN);
@@ -384,6 +454,8 @@ bool guard_handover_due(struct guard *guard, uint64_t now_ns, struct decision *d
 			continue;
 		}
 		if (splice->stage == SPLICE_TRIES - 1) {
+			if (splice->data_sent && !splice->heard)
+				service_unanswered(&guard->services[splice->service], now_ns);
 			guard_reset_client(guard, splice, now_ns, decision);
 			return true;
 		}

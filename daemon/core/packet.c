@@ -16,6 +16,12 @@ enum {
 	ICMP_HEADER_BYTES = 8,
 	TCP_QUOTE_BYTES = 8, /* ports and sequence number: all that RFC 792 promises */
 
+	ICMP_UNREACHABLE = 3, /* "fragmentation needed" (RFC 1191) is one of its codes */
+	ICMP_TIME_EXCEEDED = 11,
+	ICMP_PARAMETER = 12,
+	ICMPV6_UNREACHABLE = 1, /* 2 is "packet too big", 3 "time exceeded" */
+	ICMPV6_PARAMETER = 4,
+
 	IPV6_EXTENSIONS_MAX = 8,
 };
 
@@ -134,6 +140,15 @@ static enum packet_kind tcp_parse(const uint8_t *data, size_t bytes, const struc
 	return PACKET_TCP;
 }
 
+/* Redirects quote something, too, but no connection suffers from what they say, and they are for hosts on our own link. */
+static bool is_icmp_error(const struct ip_view *ip, uint8_t type)
+{
+	if (ip->v6)
+		return ip->protocol == PROTOCOL_ICMPV6 && type >= ICMPV6_UNREACHABLE && type <= ICMPV6_PARAMETER;
+	return ip->protocol == PROTOCOL_ICMP &&
+	       (type == ICMP_UNREACHABLE || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETER);
+}
+
 enum packet_kind packet_parse(const uint8_t *data, size_t bytes, struct segment *segment)
 {
 	struct ip_view ip;
@@ -144,14 +159,8 @@ enum packet_kind packet_parse(const uint8_t *data, size_t bytes, struct segment 
 		return PACKET_OTHER;
 	if (ip.protocol == PROTOCOL_TCP)
 		return tcp_parse(data, bytes, &ip, segment);
-	if (ip.header_bytes + 2 > bytes)
-		return PACKET_OTHER;
-
-	const uint8_t *icmp = data + ip.header_bytes;
-	if (!ip.v6 && ip.protocol == PROTOCOL_ICMP && icmp[0] == 3 && icmp[1] == 4)
-		return PACKET_TOO_BIG;
-	if (ip.v6 && ip.protocol == PROTOCOL_ICMPV6 && icmp[0] == 2)
-		return PACKET_TOO_BIG;
+	if (ip.header_bytes < bytes && is_icmp_error(&ip, data[ip.header_bytes]))
+		return PACKET_ERROR;
 	return PACKET_OTHER;
 }
 

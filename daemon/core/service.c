@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "synmoat/service.h"
 
-#include <stdlib.h>
+#define NSEC_PER_MSEC 1000000ULL
 
-#include "core/pool.h"
+/* A server that answers was seen to do so within that: it is not asked again, nor does each SYN-ACK write to memory that
+ * all shards read. */
+#define ANSWER_STALE_NS (1000 * NSEC_PER_MSEC)
+#define ANSWER_GRAIN_NS (100 * NSEC_PER_MSEC)
+
+/* So many of the handshakes are completed while a server bears what it has. Of fewer than that many, nobody can tell. */
+#define BORE_PERCENT 90
+#define BORE_BEGUN_MIN 50
 
 uint32_t service_threshold(uint32_t limit, unsigned percent)
 {
@@ -25,13 +32,15 @@ void service_set_limit(struct service *service, uint32_t limit, const struct ser
 
 enum service_cookies service_cookies(const struct service *service)
 {
-	if (service->untracked || service->override == SERVICE_OVERRIDE_DISARM)
+	if (service->untracked || !service_may_be_answered_for(service) || service->override == SERVICE_OVERRIDE_DISARM)
 		return SERVICE_COOKIES_NEVER;
 	return service->override == SERVICE_OVERRIDE_ARM ? SERVICE_COOKIES_ALWAYS : service->cookies;
 }
 
 bool service_trips(const struct service *service, uint32_t load)
 {
+	if (!service_may_be_answered_for(service))
+		return false;
 	switch ((enum service_patience)atomic_load_explicit(&service->patience, memory_order_relaxed)) {
 	case SERVICE_ARMS_AT_ONCE:
 		return load >= atomic_load_explicit(&service->arm_at, memory_order_relaxed);
@@ -104,6 +113,89 @@ void service_enter(struct service *service, enum service_posture posture, uint64
 	atomic_store_explicit(&service->posture, (uint8_t)posture, memory_order_release);
 }
 
+/* ---- behind this host ---- */
+
+static bool is_behind(const struct service *service)
+{
+	return atomic_load_explicit(&service->behind, memory_order_relaxed);
+}
+
+static enum service_answers answers_of(const struct service *service)
+{
+	return atomic_load_explicit(&service->answers, memory_order_relaxed);
+}
+
+/* Written only when it is another: shards read it for every SYN. */
+static void set_answers(struct service *service, enum service_answers answers)
+{
+	if (answers_of(service) != answers)
+		atomic_store_explicit(&service->answers, (uint8_t)answers, memory_order_relaxed);
+}
+
+/* Whether no SYN-ACK has come for so long. Another shard's clock reading may be a little later than `now_ns`. */
+static bool silent_for(const struct service *service, uint64_t span_ns, uint64_t now_ns)
+{
+	uint64_t answered_ns = atomic_load_explicit(&service->answered_ns, memory_order_relaxed);
+
+	return !answered_ns || now_ns >= answered_ns + span_ns;
+}
+
+void service_answered(struct service *service, uint64_t now_ns)
+{
+	if (!is_behind(service))
+		return;
+	set_answers(service, SERVICE_ANSWERS);
+	if (silent_for(service, ANSWER_GRAIN_NS, now_ns))
+		atomic_store_explicit(&service->answered_ns, now_ns, memory_order_relaxed);
+	if (atomic_load_explicit(&service->unanswered, memory_order_relaxed))
+		atomic_store_explicit(&service->unanswered, 0, memory_order_relaxed);
+}
+
+void service_refused(struct service *service, uint64_t now_ns)
+{
+	if (is_behind(service) && !service->host_bits && silent_for(service, SERVICE_REFUSAL_NS, now_ns))
+		set_answers(service, SERVICE_REFUSES);
+}
+
+void service_unanswered(struct service *service, uint64_t now_ns)
+{
+	if (!is_behind(service) || service->host_bits)
+		return;
+	if (atomic_fetch_add_explicit(&service->unanswered, 1, memory_order_relaxed) + 1 >= SERVICE_SILENT_HANDOVERS &&
+	    silent_for(service, SERVICE_SILENCE_NS, now_ns))
+		set_answers(service, SERVICE_ANSWERS_ELSEWHERE);
+}
+
+bool service_may_be_answered_for(const struct service *service)
+{
+	return !is_behind(service) || (!service->host_bits && answers_of(service) == SERVICE_ANSWERS);
+}
+
+bool service_answer_is_stale(const struct service *service, uint64_t now_ns)
+{
+	return is_behind(service) && answers_of(service) == SERVICE_ANSWERS &&
+	       silent_for(service, ANSWER_STALE_NS, now_ns);
+}
+
+uint32_t service_learned_limit(const struct service *service)
+{
+	return service->learned_limit > SERVICE_LIMIT_DEFAULT ? service->learned_limit : SERVICE_LIMIT_DEFAULT;
+}
+
+bool service_bore(struct service *service, uint32_t half_open, uint32_t begun, uint32_t completed)
+{
+	uint32_t before = service_learned_limit(service);
+
+	if (!is_behind(service) || service->configured_limit || begun < BORE_BEGUN_MIN ||
+	    (uint64_t)completed * 100 < (uint64_t)begun * BORE_PERCENT)
+		return false;
+	if (half_open > service->learned_limit)
+		service->learned_limit = half_open;
+	return service_learned_limit(service) > before;
+}
+
+/* ---- options ---- */
+
 uint8_t service_offered(const struct tcp_options *options)
 {
 	return (uint8_t)(LEARNED_BASE | (options->wscale >= 0 ? LEARNED_WSCALE : 0) |
@@ -136,6 +228,8 @@ void service_learn(struct service *service, bool v6, const struct tcp_options *a
 {
 	struct service_learned learned = service_learned(service, v6);
 
+	if (service->host_bits)
+		return;
 	learned.mss = answer->mss;
 	learned.window = window;
 	if (offered & LEARNED_WSCALE)
@@ -146,58 +240,4 @@ void service_learn(struct service *service, bool v6, const struct tcp_options *a
 		learned.timestamps = answer->timestamps;
 	learned.known |= offered | LEARNED_BASE;
 	atomic_store_explicit(&service->learned[v6], learned_pack(&learned), memory_order_relaxed);
-}
-
-struct service_map {
-	uint32_t mask;
-	struct service_binding slots[]; /* open addressing; port 0 = empty */
-};
-
-/* Not keyed: what goes in comes from the listeners and the config alone. */
-static uint32_t map_slot(const struct service_map *map, const struct addr *address, uint16_t port)
-{
-	uint64_t words[2];
-
-	memcpy(words, address, sizeof(words));
-	return (uint32_t)((words[0] * 31 + words[1] + port) * 0x9e3779b97f4a7c15ULL >> 40) & map->mask;
-}
-
-/* The slot that has, or would have, the binding. */
-static uint32_t map_find(const struct service_map *map, const struct addr *address, uint16_t port)
-{
-	uint32_t slot = map_slot(map, address, port);
-
-	while (map->slots[slot].port &&
-	       (map->slots[slot].port != port || !addr_equal(&map->slots[slot].address, address)))
-		slot = (slot + 1) & map->mask;
-	return slot;
-}
-
-struct service_map *service_map_new(const struct service_binding *bindings, unsigned count)
-{
-	uint32_t slots = pool_buckets(count * 2 + 16);
-	struct service_map *map = calloc(1, sizeof(*map) + slots * sizeof(map->slots[0]));
-
-	if (!map)
-		return NULL;
-	map->mask = slots - 1;
-	for (unsigned i = 0; i < count; i++)
-		map->slots[map_find(map, &bindings[i].address, bindings[i].port)] = bindings[i];
-	return map;
-}
-
-void service_map_free(struct service_map *map)
-{
-	free(map);
-}
-
-int service_map_find(const struct service_map *map, const struct addr *address, uint16_t port)
-{
-	const struct service_binding *binding = &map->slots[map_find(map, address, port)];
-
-	if (!binding->port) {
-		struct addr any = addr_unspecified(!addr_is_v4(address));
-		binding = &map->slots[map_find(map, &any, port)];
-	}
-	return binding->port && port ? binding->service : -1;
 }

@@ -19,6 +19,7 @@ struct splice_table {
 	struct siphash_key key;
 	uint32_t mask;
 	struct stage_list stages[SPLICE_STAGES];
+	uint32_t lingering;
 	uint32_t *buckets;
 	struct splice *entries; /* [1..capacity] */
 	uint8_t *payloads;      /* SPLICE_PAYLOAD_BYTES each */
@@ -72,6 +73,7 @@ static void stage_push(struct splice_table *table, struct splice *splice, unsign
 	struct stage_list *list = &table->stages[stage];
 	uint32_t index = index_of(table, splice);
 
+	table->lingering += stage == SPLICE_LINGER;
 	splice->stage = (uint8_t)stage;
 	splice->deadline_ns = now_ns + splice_stage_s[stage] * NSEC_PER_SEC;
 	splice->newer = 0;
@@ -84,6 +86,7 @@ static void stage_leave(struct splice_table *table, const struct splice *splice)
 {
 	struct stage_list *list = &table->stages[splice->stage];
 
+	table->lingering -= splice->stage == SPLICE_LINGER;
 	*(splice->newer ? &table->entries[splice->newer].older : &list->newest) = splice->older;
 	*(splice->older ? &table->entries[splice->older].newer : &list->oldest) = splice->newer;
 }
@@ -141,6 +144,19 @@ struct splice *splice_due(struct splice_table *table, uint64_t now_ns)
 		if (oldest && table->entries[oldest].deadline_ns <= now_ns)
 			return &table->entries[oldest];
 	}
+	return NULL;
+}
+
+uint32_t splice_waiting(const struct splice_table *table)
+{
+	return table->pool.used - table->lingering;
+}
+
+struct splice *splice_longest_waiting(struct splice_table *table)
+{
+	for (unsigned stage = SPLICE_TRIES - 1; stage > 0; stage--)
+		if (table->stages[stage].oldest)
+			return &table->entries[table->stages[stage].oldest];
 	return NULL;
 }
 

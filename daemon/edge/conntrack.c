@@ -360,13 +360,15 @@ int conntrack_delete(struct conntrack *conntrack, const struct flow *flow)
 	return exchange(conntrack, buffer, header->nlmsg_len, NULL);
 }
 
-int conntrack_any_marked(struct conntrack *conntrack, uint32_t mark, uint32_t mask)
+int conntrack_count_marked(struct conntrack *conntrack, uint32_t mark, uint32_t mask, size_t *with_offset,
+			   size_t *without_offset)
 {
 	uint8_t buffer[REQUEST_BYTES] = {0};
 	uint8_t answer[MNL_SOCKET_BUFFER_SIZE * 4];
 	struct nlmsghdr *header = request(conntrack, buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, NULL);
-	int found = 0;
+	struct conntrack_entry entry;
 
+	*with_offset = *without_offset = 0;
 	mnl_attr_put_u32(header, CTA_MARK, htonl(mark));
 	mnl_attr_put_u32(header, CTA_MARK_MASK, htonl(mask));
 	if (mnl_socket_sendto(conntrack->socket, header, header->nlmsg_len) < 0)
@@ -380,10 +382,19 @@ int conntrack_any_marked(struct conntrack *conntrack, uint32_t mark, uint32_t ma
 			return -errno;
 		for (; mnl_nlmsg_ok(reply, left); reply = mnl_nlmsg_next(reply, &left)) {
 			if (reply->nlmsg_type == NLMSG_DONE)
-				return found;
+				return 0;
 			if (reply->nlmsg_type == NLMSG_ERROR)
 				return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(reply))->error;
-			found = 1;
+			take_entry(reply, &entry);
+			(*(entry.adjusted ? with_offset : without_offset))++;
 		}
 	}
+}
+
+int conntrack_any_marked(struct conntrack *conntrack, uint32_t mark, uint32_t mask)
+{
+	size_t with_offset, without_offset;
+	int error = conntrack_count_marked(conntrack, mark, mask, &with_offset, &without_offset);
+
+	return error ? error : with_offset + without_offset > 0;
 }

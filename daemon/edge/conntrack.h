@@ -59,6 +59,10 @@ int conntrack_splice(struct conntrack *conntrack, const struct conntrack_entry *
 /* 0 or -errno. */
 int conntrack_delete(struct conntrack *conntrack, const struct flow *flow);
 
+/* Counts the connections whose mark is `mark` under `mask`: those with a sequence offset, and those without. 0 or -errno. */
+int conntrack_count_marked(struct conntrack *conntrack, uint32_t mark, uint32_t mask, size_t *with_offset,
+			   size_t *without_offset);
+
 /* Whether any connection's mark is `mark` under `mask`. 1, 0, or -errno. */
 int conntrack_any_marked(struct conntrack *conntrack, uint32_t mark, uint32_t mask);
 

@@ -29,6 +29,9 @@ static int open_raw(int family, uint32_t mark)
 	if (fd < 0)
 		return family == AF_INET6 && errno == EAFNOSUPPORT ? -2 : -1;
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
+	/* IPV6_PKTINFO with the address of a server behind us (ip6_datagram_send_ctl()); IPv4 does not ask whose it is. */
+	if (family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on));
 	if (setsockopt(fd, level, option, &on, sizeof(on)) < 0 ||
 	    (mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)) {
 		int error = errno;

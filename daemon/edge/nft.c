@@ -171,7 +171,7 @@ void nft_base_chain_add(struct nft *nft, const char *name, uint32_t hook, int32_
 	chain_message(nft, chain, name);
 }
 
-void nft_set_add(struct nft *nft, struct nft_set *set, uint32_t flags, uint32_t size, uint64_t timeout_s)
+static struct nftnl_set *set_new(struct nft *nft, struct nft_set *set, uint32_t flags)
 {
 	struct nftnl_set *new = nftnl_set_alloc();
 
@@ -183,13 +183,33 @@ void nft_set_add(struct nft *nft, struct nft_set *set, uint32_t flags, uint32_t 
 	nftnl_set_set_u32(new, NFTNL_SET_FLAGS, flags);
 	nftnl_set_set_u32(new, NFTNL_SET_KEY_TYPE, set->key_type);
 	nftnl_set_set_u32(new, NFTNL_SET_KEY_LEN, set->key_bytes);
+	return new;
+}
+
+static void set_end(struct nft *nft, struct nftnl_set *new)
+{
+	nftnl_set_nlmsg_build_payload(message(nft, NFT_MSG_NEWSET, NLM_F_CREATE), new);
+	nftnl_set_free(new);
+	message_end(nft);
+}
+
+void nft_set_add(struct nft *nft, struct nft_set *set, uint32_t flags, uint32_t size, uint64_t timeout_s)
+{
+	struct nftnl_set *new = set_new(nft, set, flags);
+
 	if (size)
 		nftnl_set_set_u32(new, NFTNL_SET_DESC_SIZE, size);
 	if (timeout_s)
 		nftnl_set_set_u64(new, NFTNL_SET_TIMEOUT, timeout_s * 1000);
-	nftnl_set_nlmsg_build_payload(message(nft, NFT_MSG_NEWSET, NLM_F_CREATE), new);
-	nftnl_set_free(new);
-	message_end(nft);
+	set_end(nft, new);
+}
+
+void nft_concat_set_add(struct nft *nft, struct nft_set *set, const uint8_t *fields_bytes, unsigned count)
+{
+	struct nftnl_set *new = set_new(nft, set, NFT_SET_INTERVAL | NFT_SET_CONCAT);
+
+	nftnl_set_set_data(new, NFTNL_SET_DESC_CONCAT, fields_bytes, count);
+	set_end(nft, new);
 }
 
 static struct nftnl_set *set_reference(const struct nft *nft, const struct nft_set *set)
@@ -271,6 +291,17 @@ void nft_ranges_add(struct nft *nft, const struct nft_set *set, const void *ends
 			nftnl_set_elem_set_u32(element_add(reference, behind, set->key_bytes), NFTNL_SET_ELEM_FLAGS,
 					       NFT_SET_ELEM_INTERVAL_END);
 	}
+	set_send(nft, reference, NFT_MSG_NEWSETELEM);
+}
+
+void nft_concat_ranges_add(struct nft *nft, const struct nft_set *set, const void *ends, size_t count)
+{
+	struct nftnl_set *reference = set_reference(nft, set);
+	const uint8_t *first = ends;
+
+	for (size_t i = 0; i < count; i++, first += 2 * (size_t)set->key_bytes)
+		nftnl_set_elem_set(element_add(reference, first, set->key_bytes), NFTNL_SET_ELEM_KEY_END,
+				   first + set->key_bytes, set->key_bytes);
 	set_send(nft, reference, NFT_MSG_NEWSETELEM);
 }
 

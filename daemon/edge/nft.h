@@ -4,7 +4,7 @@
  *
  * nft.c       transactions: tables, chains, sets, elements, counters
  * nft_rule.c  what a rule is made of
- * nft_read.c  what the kernel has: elements, counters */
+ * nft_read.c  what the kernel has: elements, counters, others' rules */
 #ifndef SYNMOAT_NFT_H
 #define SYNMOAT_NFT_H
 
@@ -26,7 +26,8 @@ struct nft {
 	const char *table;   /* the one that chains, sets and rules are put in */
 	bool native_queue;   /* the kernel has nft's own `queue` expression */
 	bool named_counters; /* and `objref`, which leads to a counter with a name */
-	_Alignas(8) char buffer[1 << 20];
+	bool reject;         /* and `reject`, before routing, too */
+	_Alignas(8) char buffer[3 << 19];
 };
 
 /* What one transaction can hold: so much behind it belongs to the message that goes too far. */
@@ -67,6 +68,8 @@ enum {
 
 /* `flags` NFT_SET_*; `size` 0 = unbounded; `timeout_s` 0 = none. */
 void nft_set_add(struct nft *nft, struct nft_set *set, uint32_t flags, uint32_t size, uint64_t timeout_s);
+/* One whose elements are ranges of each of `count` fields, of that many bytes, each padded to words in the key. */
+void nft_concat_set_add(struct nft *nft, struct nft_set *set, const uint8_t *fields_bytes, unsigned count);
 void nft_set_flush(struct nft *nft, const struct nft_set *set);
 
 /* Elements of `set->key_bytes` each, in one message; at most NFT_ELEMENTS_MAX of 20 bytes, or half as many of more: the
@@ -80,6 +83,11 @@ void nft_elements_delete(struct nft *nft, const struct nft_set *set, const void 
  * gaps between them; in one message, at most NFT_RANGES_MAX. */
 #define NFT_RANGES_MAX (NFT_ELEMENTS_MAX / 2)
 void nft_ranges_add(struct nft *nft, const struct nft_set *set, const void *ends, size_t count);
+
+/* Elements of a set of nft_concat_set_add(), `ends` as above: of each field the first and the last value. At most
+ * NFT_ELEMENTS_MAX in one message. One that overlaps another fails the transaction with -EEXIST. */
+void nft_concat_ranges_add(struct nft *nft, const struct nft_set *set, const void *ends, size_t count);
+#define NFT_CONCAT_RANGE_BYTES_MAX(key_bytes) (5 * 4 + 2 * (((key_bytes) + 3) & ~3))
 
 /* What an element, or one of the two of a range, takes in a message: three attribute headers, key, and flags. */
 #define NFT_ELEMENT_BYTES_MAX(key_bytes) (3 * 4 + (((key_bytes) + 3) & ~3) + 8)
@@ -103,6 +111,10 @@ int nft_elements_read(struct nft *nft, const struct nft_set *set, struct nft_ele
 
 /* The packets that named counters have counted; 0 and -EOPNOTSUPP where the kernel has none. 0 or -errno as above. */
 int nft_counters_read(struct nft *nft, const char *const names[], uint64_t packets[], size_t count);
+
+/* Looks for a rule, of any table of any family, that puts connections in a conntrack zone. Returns 1 and writes whose it
+ * is, 0, or -errno: -EPERM without CAP_NET_ADMIN. */
+int nft_zone_find(struct nft *nft, char *where, size_t where_bytes);
 
 /* ---- rules: matches and actions in the order of evaluation; register 0 is theirs ---- */
 
@@ -145,11 +157,14 @@ void nft_counter(struct nftnl_rule *rule);
 /* Counts in a named counter, where the kernel has them. */
 void nft_count(const struct nft *nft, struct nftnl_rule *rule, const char *name);
 void nft_load_ct_state(struct nftnl_rule *rule);
+/* Answers with a TCP reset and drops; where the kernel cannot, it only drops. Ends the rule. */
+void nft_reset(const struct nft *nft, struct nftnl_rule *rule);
 
 /* Ends the rule: NFT_RETURN, NF_ACCEPT, NF_DROP, or NFT_JUMP, NFT_GOTO to `chain`. */
 void nft_verdict(struct nftnl_rule *rule, int verdict, const char *chain);
 
-/* To one of `count` queues from `first` on, chosen by the hash of both addresses; past them when nobody listens. */
-void nft_queue(struct nft *nft, struct nftnl_rule *rule, uint16_t first, uint16_t count);
+/* To one of `count` queues from `first` on, chosen by the hash of both addresses. When nobody listens the packet passes
+ * if `bypass`, else it is dropped. */
+void nft_queue(struct nft *nft, struct nftnl_rule *rule, uint16_t first, uint16_t count, bool bypass);
 
 #endif

@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <libnftnl/common.h>
+#include <libnftnl/expr.h>
 #include <libnftnl/object.h>
 #include <libnftnl/set.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/xt_CT.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -54,9 +57,14 @@ static int read_answer(struct nft *nft, uint32_t seq, answer_seen *seen, void *c
 	}
 }
 
+static struct nlmsghdr *question_of(struct nft *nft, uint16_t type, uint16_t family)
+{
+	return nftnl_nlmsg_build_hdr(nft->buffer, type, family, NLM_F_DUMP, nft->seq++);
+}
+
 static struct nlmsghdr *question(struct nft *nft, uint16_t type)
 {
-	return nftnl_nlmsg_build_hdr(nft->buffer, type, NFPROTO_INET, NLM_F_DUMP, nft->seq++);
+	return question_of(nft, type, NFPROTO_INET);
 }
 
 static int ask(struct nft *nft, const struct nlmsghdr *header, answer_seen *seen, void *context)
@@ -204,4 +212,80 @@ int nft_counters_read(struct nft *nft, const char *const names[], uint64_t packe
 		failed = ask(nft, header, counter_seen, &wanted);
 	}
 	return failed;
+}
+
+/* ---- conntrack zones ---- */
+
+struct zone {
+	bool found;
+	char *where;
+	size_t where_bytes;
+};
+
+/* `ct zone set` of nftables, and `-j CT --zone` of iptables-nft. */
+static int zone_expression(struct nftnl_expr *expression, void *context)
+{
+	const char *name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
+	struct xt_ct_target_info info = {.zone = 0};
+	struct zone *zone = context;
+	uint32_t bytes = 0;
+
+	if (strcmp(name, "ct") == 0) {
+		zone->found |= nftnl_expr_is_set(expression, NFTNL_EXPR_CT_SREG) &&
+			       nftnl_expr_get_u32(expression, NFTNL_EXPR_CT_KEY) == NFT_CT_ZONE;
+	} else if (strcmp(name, "target") == 0 &&
+		   strcmp(nftnl_expr_get_str(expression, NFTNL_EXPR_TG_NAME), "CT") == 0) {
+		const void *data = nftnl_expr_get(expression, NFTNL_EXPR_TG_INFO, &bytes);
+
+		if (data && bytes >= offsetof(struct xt_ct_target_info, ct_events)) /* every revision begins so */
+			memcpy(&info, data, offsetof(struct xt_ct_target_info, ct_events));
+		zone->found |= info.zone || info.flags & (XT_CT_ZONE_DIR_ORIG | XT_CT_ZONE_DIR_REPL | XT_CT_ZONE_MARK);
+	}
+	return 0;
+}
+
+static const char *family_name(uint32_t family)
+{
+	switch (family) {
+	case NFPROTO_IPV4:
+		return "ip";
+	case NFPROTO_IPV6:
+		return "ip6";
+	case NFPROTO_INET:
+		return "inet";
+	case NFPROTO_BRIDGE:
+		return "bridge";
+	default:
+		return "netdev";
+	}
+}
+
+static int rule_seen(const struct nlmsghdr *header, void *context)
+{
+	struct nftnl_rule *rule = nftnl_rule_alloc();
+	struct zone *zone = context;
+
+	if (!rule)
+		return -ENOMEM;
+	/* What cannot be read has an expression that is newer than libnftnl: it may be any rule, but hardly such a one. */
+	if (!zone->found && nftnl_rule_nlmsg_parse(header, rule) >= 0) {
+		nftnl_expr_foreach(rule, zone_expression, zone);
+		if (zone->found)
+			snprintf(zone->where, zone->where_bytes, "table %s %s, chain %s",
+				 family_name(nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY)),
+				 nftnl_rule_get_str(rule, NFTNL_RULE_TABLE),
+				 nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN));
+	}
+	nftnl_rule_free(rule);
+	return 0;
+}
+
+int nft_zone_find(struct nft *nft, char *where, size_t where_bytes)
+{
+	struct zone zone = {false, where, where_bytes};
+	int failed = -EINTR;
+
+	for (unsigned attempt = 0; failed == -EINTR && attempt < ATTEMPTS; attempt++)
+		failed = ask(nft, question_of(nft, NFT_MSG_GETRULE, NFPROTO_UNSPEC), rule_seen, &zone);
+	return failed ? failed : zone.found;
 }

@@ -299,7 +299,20 @@ void nft_verdict(struct nftnl_rule *rule, int verdict, const char *chain)
 		nftnl_expr_set_str(immediate, NFTNL_EXPR_IMM_CHAIN, chain);
 }
 
-void nft_queue(struct nft *nft, struct nftnl_rule *rule, uint16_t first, uint16_t count)
+void nft_reset(const struct nft *nft, struct nftnl_rule *rule)
+{
+	struct nftnl_expr *reject;
+
+	if (!nft->reject) {
+		nft_verdict(rule, NF_DROP, NULL);
+		return;
+	}
+	reject = expression(rule, "reject");
+	nftnl_expr_set_u32(reject, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
+	nftnl_expr_set_u8(reject, NFTNL_EXPR_REJECT_CODE, 0);
+}
+
+void nft_queue(struct nft *nft, struct nftnl_rule *rule, uint16_t first, uint16_t count, bool bypass)
 {
 	struct nftnl_expr *queue;
 	struct xt_NFQ_info_v3 *info;
@@ -308,7 +321,7 @@ void nft_queue(struct nft *nft, struct nftnl_rule *rule, uint16_t first, uint16_
 		queue = expression(rule, "queue");
 		nftnl_expr_set_u16(queue, NFTNL_EXPR_QUEUE_NUM, first);
 		nftnl_expr_set_u16(queue, NFTNL_EXPR_QUEUE_TOTAL, count);
-		nftnl_expr_set_u16(queue, NFTNL_EXPR_QUEUE_FLAGS, NFT_QUEUE_FLAG_BYPASS);
+		nftnl_expr_set_u16(queue, NFTNL_EXPR_QUEUE_FLAGS, bypass ? NFT_QUEUE_FLAG_BYPASS : 0);
 		return;
 	}
 	info = calloc(1, sizeof(*info)); /* libnftnl takes it over and frees it */
@@ -316,7 +329,7 @@ void nft_queue(struct nft *nft, struct nftnl_rule *rule, uint16_t first, uint16_
 		abort();
 	info->queuenum = first;
 	info->queues_total = count;
-	info->flags = NFQ_FLAG_BYPASS;
+	info->flags = bypass ? NFQ_FLAG_BYPASS : 0;
 	queue = expression(rule, "target");
 	nftnl_expr_set_str(queue, NFTNL_EXPR_TG_NAME, "NFQUEUE");
 	nftnl_expr_set_u32(queue, NFTNL_EXPR_TG_REV, 3);

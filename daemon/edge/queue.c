@@ -73,6 +73,17 @@ static int bind_queue(struct queue *queue, const struct queue_setup *setup)
 	return send_config(queue, header);
 }
 
+void queue_set_pass_when_full(struct queue *queue, bool pass)
+{
+	char buffer[512] = {0};
+	struct nlmsghdr *header = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, queue->number);
+
+	mnl_attr_put_u32(header, NFQA_CFG_FLAGS, htonl(pass ? NFQA_CFG_F_FAIL_OPEN : 0));
+	mnl_attr_put_u32(header, NFQA_CFG_MASK, htonl(NFQA_CFG_F_FAIL_OPEN));
+	if (mnl_socket_sendto(queue->socket, header, header->nlmsg_len) < 0)
+		queue->errors++; /* what the kernel says of it comes with the packets, and counts there */
+}
+
 static int open_socket(struct queue *queue)
 {
 	int on = 1;

@@ -13,7 +13,7 @@ struct queue;
 struct queued {
 	uint32_t id;
 	uint32_t mark;
-	uint32_t interface; /* index of the one it came in on */
+	uint32_t interface; /* index of the one it came in on; 0 = made on this host */
 	bool outgoing;      /* after routing: an answer on its way to the client */
 	uint8_t *data;      /* from the IP header on; at most `copy_bytes` of it */
 	uint32_t bytes;
@@ -31,6 +31,9 @@ struct queue_setup {
 
 /* Binds. On error it returns NULL and errno is set: EPERM without the capability, EBUSY when another process has it. */
 struct queue *queue_open(const struct queue_setup *setup);
+
+/* As in the setup, from now on. */
+void queue_set_pass_when_full(struct queue *queue, bool pass);
 
 /* Unbinds: the kernel drops what still waits. */
 void queue_close(struct queue *queue);

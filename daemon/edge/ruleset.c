@@ -3,21 +3,20 @@
 
 #include <errno.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "edge/marks.h"
 #include "synmoat/packet.h"
 
 /* Places among the kernel's own (linux/netfilter_ipv4.h): -400 defragmentation, -300 raw, -200 conntrack, -150 mangle,
- * -100 destination NAT. */
+ * -100 destination NAT, 100 source NAT. */
 enum {
 	PRIORITY_BEFORE_RAW = -310,
 	PRIORITY_UNTRACK = -305,
 	PRIORITY_AFTER_CONNTRACK = -140,
 	PRIORITY_AFTER_FILTER = 50,
+	PRIORITY_AFTER_NAT = 150,
 };
 
 #define FLOWS_MAX 262144
@@ -27,11 +26,10 @@ enum {
 #define LEARN_TIMEOUT_S 2
 #define FLOWS_TIMEOUT_S 60 /* since the flow's last packet while armed; then it is asked for once more */
 
-#define TYPE_ADDR_PORT(ip) ((uint32_t)(ip) << 6 | NFT_TYPE_PORT)
-#define TYPE_FLOW(ip) (TYPE_ADDR_PORT(ip) << 12 | TYPE_ADDR_PORT(ip))
+#define TYPE_FLOW(ip) ((TYPE_ADDR_PORT(ip)) << 12 | TYPE_ADDR_PORT(ip))
 
-/* Before conntrack: SYNs to protected services, third ACKs to armed ones. */
-static void rules_incoming(struct ruleset *ruleset, bool light, bool armed, bool observe)
+/* Before conntrack: SYNs to protected services, third ACKs to those whose cookies are honoured. */
+static void rules_incoming(struct ruleset *ruleset, const struct ruleset_wanted *wanted, bool light)
 {
 	struct nft *nft = &ruleset->nft;
 	struct nftnl_rule *rule = nft_rule(nft, "incoming");
@@ -42,7 +40,7 @@ static void rules_incoming(struct ruleset *ruleset, bool light, bool armed, bool
 
 	/* Before conntrack begins nothing is put together before us, and a TCP header cut after 8 bytes would hide its flags.
 	 * Without its other part it is nothing (RFC 1858 3.2). */
-	if (light && !observe) {
+	if (light && !wanted->observe) {
 		rule = nft_rule(nft, "incoming");
 		nft_match_protocol(rule, PROTOCOL_TCP);
 		nft_match_ipv4_fragment(rule, 8);
@@ -58,28 +56,42 @@ static void rules_incoming(struct ruleset *ruleset, bool light, bool armed, bool
 	nft_match_tcp_flags(rule, TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK, TCP_SYN);
 	nft_verdict(rule, NFT_GOTO, "syn");
 	nft_rule_end(nft, rule);
+	if (ruleset->setup.gateway && !wanted->observe)
+		rules_syn_fin(ruleset, "incoming_tcp", &ruleset->services);
 	if (light)
 		rules_light_first_ack(ruleset);
-	if (armed) {
+	if (rules_honoured(ruleset, wanted)) {
 		rule = nft_rule(nft, "incoming_tcp");
 		nft_match_tcp_flags(rule, TCP_SYN | TCP_RST | TCP_ACK, TCP_ACK);
 		rules_jump(ruleset, rule, "ack");
 	}
 }
 
+static void rule_queue_syn(struct ruleset *ruleset, const char *chain, bool seen, uint16_t first, bool pass_unheard)
+{
+	struct nftnl_rule *rule = nft_rule(&ruleset->nft, chain);
+
+	if (seen) /* it keeps this mark if it passes because the queue is full, or unheard */
+		nft_set_mark(rule, MARK_BITS, MARK_SEEN);
+	nft_queue(&ruleset->nft, rule, first, ruleset->setup.shards, pass_unheard);
+	nft_rule_end(&ruleset->nft, rule);
+}
+
 static void rules_syn(struct ruleset *ruleset, const struct ruleset_wanted *wanted, bool light)
 {
+	const struct ruleset_setup *setup = &ruleset->setup;
+	bool seen = closed_wanted(ruleset, wanted) != RULESET_CLOSED_NONE;
 	struct nft *nft = &ruleset->nft;
 	const char *screen = wanted->service_count ? rules_screen(ruleset, wanted) : NULL;
-	struct nftnl_rule *rule;
 
-	if (wanted->armed_count)
+	if (rules_honoured(ruleset, wanted))
 		rules_flow_change(ruleset, "syn", &ruleset->flows_v4, &ruleset->flows_v6, NFT_DYNSET_OP_DELETE);
 	if (wanted->armed_count && wanted->service_count) /* else SYNs are not ours to answer any more */
 		rules_armed_syn(ruleset, screen);
-	rules_for_bindings(ruleset, "syn", &ruleset->service_port, &ruleset->service_v4, &ruleset->service_v6,
-			   screen ? "syn_watched" : "queue_syn");
+	rules_for_bindings(ruleset, "syn", &ruleset->services, screen ? "syn_watched" : "queue_syn");
 	if (screen) {
+		struct nftnl_rule *rule;
+
 		rules_jump(ruleset, nft_rule(nft, "syn_watched"), screen);
 		rule = nft_rule(nft, "syn_watched");
 		nft_verdict(rule, NFT_GOTO, "queue_syn");
@@ -88,32 +100,49 @@ static void rules_syn(struct ruleset *ruleset, const struct ruleset_wanted *want
 	if (light)
 		rules_flow_change(ruleset, "queue_syn", &ruleset->watched_v4, &ruleset->watched_v6,
 				  NFT_DYNSET_OP_UPDATE);
-	rule = nft_rule(nft, "queue_syn");
-	nft_queue(nft, rule, ruleset->setup.syn_first, ruleset->setup.shards);
-	nft_rule_end(nft, rule);
+	rule_queue_syn(ruleset, "queue_syn", seen, setup->syn_first, wanted->syn_pass_unheard);
+	rule_queue_syn(ruleset, "queue_syn_armed", seen, setup->armed_first, wanted->armed_pass_unheard);
 }
 
-static const char *const chains[] = {"incoming_tcp", "syn",       "syn_armed", "syn_watched", "screen",
-				     "ack",          "ack_armed", "queue_syn", "marked",      "watched",
-				     "answers",      "know",      "resets",    "established", "queue_answer"};
+static const char *const chains[] = {
+	"incoming_tcp", "syn",          "syn_armed", "syn_watched",  "screen",        "queue_syn",    "queue_syn_armed",
+	"ack",          "ack_armed",    "marked",    "unproven",     "stray",         "unasked",      "unasked_answer",
+	"syn_fin",      "syn_fin_drop", "syn_fin",   "syn_fin_drop", "watched",       "know",         "established",
+	"answers",      "resets",       "errors",    "queue_answer", "server_strays", "server_stray", "known_stray",
+};
+
+/* Each hook costs every packet: it is made when it is first needed, and not taken away again: see ruleset_quiet(). */
+enum {
+	HOOKS_ALWAYS = 1,
+	HOOKS_TRACKING = 2,
+	HOOKS_STRAYS = 4,
+};
 static const struct {
 	const char *name;
 	uint32_t hook;
 	int32_t priority;
-	bool from_first_arming; /* not before: each hook costs every packet; nor taken away again: see ruleset_quiet() */
+	unsigned needed;
 } base_chains[] = {
-	{"incoming", NF_INET_PRE_ROUTING, PRIORITY_BEFORE_RAW, false},
-	{"tracked_incoming", NF_INET_PRE_ROUTING, PRIORITY_AFTER_CONNTRACK, false},
-	{"untrack", NF_INET_LOCAL_OUT, PRIORITY_UNTRACK, true},
-	{"errors", NF_INET_LOCAL_IN, PRIORITY_AFTER_FILTER, true},
-	{"tracked_outgoing", NF_INET_LOCAL_OUT, PRIORITY_AFTER_CONNTRACK, false},
-	{"tracked_forward", NF_INET_FORWARD, PRIORITY_AFTER_CONNTRACK, false},
+	{"incoming", NF_INET_PRE_ROUTING, PRIORITY_BEFORE_RAW, HOOKS_ALWAYS},
+	{"tracked_incoming", NF_INET_PRE_ROUTING, PRIORITY_AFTER_CONNTRACK, HOOKS_ALWAYS},
+	{"answers_out", NF_INET_POST_ROUTING, PRIORITY_AFTER_NAT, HOOKS_ALWAYS},
+	{"untrack", NF_INET_LOCAL_OUT, PRIORITY_UNTRACK, HOOKS_TRACKING},
+	{"tracked_outgoing", NF_INET_LOCAL_OUT, PRIORITY_AFTER_CONNTRACK, HOOKS_TRACKING},
+	{"errors_in", NF_INET_LOCAL_IN, PRIORITY_AFTER_FILTER, HOOKS_TRACKING},
+	{"strays_forward", NF_INET_FORWARD, PRIORITY_AFTER_CONNTRACK, HOOKS_STRAYS},
 };
 
-static void build_hooks(struct ruleset *ruleset, bool from_first_arming)
+static unsigned hooks_needed(const struct ruleset *ruleset, const struct ruleset_wanted *wanted, bool light)
+{
+	bool strays = ruleset->setup.gateway && wanted->strays == RULESET_STRAYS_RESET;
+
+	return HOOKS_ALWAYS | (light ? 0 : HOOKS_TRACKING) | (strays ? HOOKS_STRAYS : 0);
+}
+
+static void build_hooks(struct ruleset *ruleset, unsigned hooks)
 {
 	for (size_t i = 0; i < sizeof(base_chains) / sizeof(base_chains[0]); i++)
-		if (base_chains[i].from_first_arming == from_first_arming)
+		if (base_chains[i].needed & hooks)
 			nft_base_chain_add(&ruleset->nft, base_chains[i].name, base_chains[i].hook,
 					   base_chains[i].priority);
 }
@@ -123,12 +152,8 @@ static void build_frame(struct ruleset *ruleset)
 	struct nft *nft = &ruleset->nft;
 
 	nft_table_add(nft, RULESET_TABLE, NFT_TABLE_F_OWNER, true);
-	nft_set_add(nft, &ruleset->service_port, 0, 0, 0);
-	nft_set_add(nft, &ruleset->service_v4, 0, 0, 0);
-	nft_set_add(nft, &ruleset->service_v6, 0, 0, 0);
-	nft_set_add(nft, &ruleset->armed_port, 0, 0, 0);
-	nft_set_add(nft, &ruleset->armed_v4, 0, 0, 0);
-	nft_set_add(nft, &ruleset->armed_v6, 0, 0, 0);
+	bindings_build(ruleset, &ruleset->services);
+	bindings_build(ruleset, &ruleset->armed);
 	nft_set_add(nft, &ruleset->flows_v4, NFT_SET_EVAL | NFT_SET_TIMEOUT, FLOWS_MAX, FLOWS_TIMEOUT_S);
 	nft_set_add(nft, &ruleset->watched_v4, NFT_SET_EVAL | NFT_SET_TIMEOUT, WATCHED_MAX, WATCHED_TIMEOUT_S);
 	nft_set_add(nft, &ruleset->watched_v6, NFT_SET_EVAL | NFT_SET_TIMEOUT, WATCHED_MAX, WATCHED_TIMEOUT_S);
@@ -137,7 +162,6 @@ static void build_frame(struct ruleset *ruleset)
 	nft_set_add(nft, &ruleset->flows_v6, NFT_SET_EVAL | NFT_SET_TIMEOUT, FLOWS_MAX, FLOWS_TIMEOUT_S);
 	for (size_t i = 0; i < sizeof(chains) / sizeof(chains[0]); i++)
 		nft_chain_add(nft, chains[i]);
-	build_hooks(ruleset, false);
 	lists_build(ruleset);
 }
 
@@ -148,149 +172,57 @@ static void flush_frame(struct ruleset *ruleset)
 	for (size_t i = 0; i < sizeof(chains) / sizeof(chains[0]); i++)
 		nft_rules_flush(nft, chains[i]);
 	for (size_t i = 0; i < sizeof(base_chains) / sizeof(base_chains[0]); i++)
-		if (ruleset->armed_before || !base_chains[i].from_first_arming)
+		if (base_chains[i].needed & ruleset->hooks)
 			nft_rules_flush(nft, base_chains[i].name);
-	nft_set_flush(nft, &ruleset->service_port);
-	nft_set_flush(nft, &ruleset->service_v4);
-	nft_set_flush(nft, &ruleset->service_v6);
-	nft_set_flush(nft, &ruleset->armed_port);
-	nft_set_flush(nft, &ruleset->armed_v4);
-	nft_set_flush(nft, &ruleset->armed_v6);
 }
 
-static void put_bindings(struct nft *nft, const struct service_binding *bindings, size_t count,
-			 const struct nft_set *port, const struct nft_set *v4, const struct nft_set *v6)
-{
-	static uint8_t keys[3][NFT_ELEMENTS_MAX * 20];
-	const struct nft_set *sets[3] = {port, v4, v6};
-	size_t used[3] = {0};
-
-	for (size_t i = 0; i < count; i++) {
-		const struct addr *address = &bindings[i].address;
-		bool v4_address = addr_is_v4(address);
-		struct addr unspecified = addr_unspecified(!v4_address);
-		unsigned which = addr_equal(address, &unspecified) ? 0 : v4_address ? 1 : 2;
-		unsigned address_bytes = which == 0 ? 0 : addr_wire_bytes(address);
-		uint8_t *key = keys[which] + used[which]++ * sets[which]->key_bytes;
-
-		memset(key, 0, sets[which]->key_bytes);
-		memcpy(key, addr_wire(address), address_bytes);
-		store_be16(key + address_bytes, bindings[i].port);
-	}
-	for (unsigned which = 0; which < 3; which++)
-		if (used[which])
-			nft_elements_add(nft, sets[which], keys[which], used[which], 0);
-}
-
-int ruleset_apply(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
+static int apply(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
 {
 	struct nft *nft = &ruleset->nft;
-	bool armed = wanted->armed_count > 0;
-	bool light = !armed && !ruleset->armed_before;
+	bool light = !ruleset->armed_before && !rules_honoured(ruleset, wanted);
+	unsigned hooks = hooks_needed(ruleset, wanted, light);
 	int error;
 
 	nft_begin(nft);
+	closed_put(ruleset, wanted);
 	if (ruleset->built)
 		flush_frame(ruleset);
 	else
 		build_frame(ruleset);
-	if (armed && !ruleset->armed_before)
-		build_hooks(ruleset, true);
-	rules_incoming(ruleset, light, armed, wanted->observe);
+	build_hooks(ruleset, hooks & ~ruleset->hooks);
+	bindings_want(&ruleset->services, wanted->services, wanted->service_count);
+	bindings_want(&ruleset->armed, NULL, 0);
+	rules_incoming(ruleset, wanted, light);
 	rules_syn(ruleset, wanted, light);
 	if (light)
 		rules_light_tracked(ruleset);
 	else
 		rules_tracking(ruleset, wanted);
-	put_bindings(nft, wanted->services, wanted->service_count, &ruleset->service_port, &ruleset->service_v4,
-		     &ruleset->service_v6);
-	put_bindings(nft, wanted->armed, wanted->armed_count, &ruleset->armed_port, &ruleset->armed_v4,
-		     &ruleset->armed_v6);
+	bindings_put(nft, &ruleset->services, wanted->services, wanted->service_count);
+	bindings_put(nft, &ruleset->armed, wanted->armed, wanted->armed_count);
 	lists_put(ruleset, wanted);
 	error = nft_commit(nft);
 	if (error)
 		return error;
 	ruleset->built = true;
-	ruleset->armed_before |= armed;
+	ruleset->hooks |= hooks;
+	ruleset->armed_before |= !light;
+	bindings_are_put(&ruleset->services);
+	closed_is_put(ruleset, wanted);
 	lists_are_put(ruleset, wanted);
 	return 0;
 }
 
-int ruleset_keep(struct ruleset *ruleset)
+int ruleset_apply(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
 {
-	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule;
-	int error;
+	int error = apply(ruleset, wanted);
 
-	/* Made anew within one transaction: what was there, whole or not, is replaced without a gap. */
-	nft_begin(nft);
-	nft->table = RULESET_KEEPER;
-	nft_table_add(nft, RULESET_KEEPER, 0, false);
-	nft_table_delete(nft, RULESET_KEEPER);
-	nft_table_add(nft, RULESET_KEEPER, 0, true);
-	nft_chain_add(nft, "conntrack_stays_registered");
-	rule = nft_rule(nft, "conntrack_stays_registered");
-	nft_load_ct_state(rule);
-	nft_counter(rule);
-	nft_rule_end(nft, rule);
-	error = nft_commit(nft);
-	nft->table = RULESET_TABLE;
+	if (error == -ENOENT &&
+	    ruleset->closed_built) { /* somebody has deleted it, and ruleset_lost() not said so yet */
+		ruleset->closed_built = false;
+		error = apply(ruleset, wanted);
+	}
 	return error;
-}
-
-/* ---- what others do ---- */
-
-static int watch_open(struct ruleset *ruleset)
-{
-	int group = NFNLGRP_NFTABLES;
-	int buffer_bytes = 4 << 20; /* our own changes come here, too, thousands of elements at a time */
-
-	ruleset->events = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (ruleset->events && mnl_socket_bind(ruleset->events, 0, MNL_SOCKET_AUTOPID) == 0 &&
-	    mnl_socket_setsockopt(ruleset->events, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) == 0) {
-		setsockopt(mnl_socket_get_fd(ruleset->events), SOL_SOCKET, SO_RCVBUFFORCE, &buffer_bytes,
-			   sizeof(buffer_bytes));
-		return 0;
-	}
-	return -errno;
-}
-
-int ruleset_watch_fd(const struct ruleset *ruleset)
-{
-	return mnl_socket_get_fd(ruleset->events);
-}
-
-static bool deletes_keeper(const struct nlmsghdr *header)
-{
-	const struct nlattr *attr;
-
-	if (header->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELTABLE))
-		return false;
-	mnl_attr_for_each(attr, header,
-			  sizeof(struct nfgenmsg)) if (mnl_attr_get_type(attr) == NFTA_TABLE_NAME &&
-						       strcmp(mnl_attr_get_str(attr), RULESET_KEEPER) == 0) return true;
-	return false;
-}
-
-bool ruleset_keeper_lost(struct ruleset *ruleset)
-{
-	char events[16384];
-	bool lost = false;
-	ssize_t bytes;
-
-	while ((bytes = recv(ruleset_watch_fd(ruleset), events, sizeof(events), 0)) > 0 || errno == ENOBUFS) {
-		const struct nlmsghdr *header = (const struct nlmsghdr *)events;
-		int left = (int)bytes;
-
-		if (bytes < 0) { /* events were lost: it may have been among them */
-			lost = true;
-			continue;
-		}
-		for (; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left))
-			lost |= header->nlmsg_pid != mnl_socket_get_portid(ruleset->nft.socket) &&
-				deletes_keeper(header);
-	}
-	return lost;
 }
 
 /* What a kernel may lack. Each is asked for with a table that never comes to be: 0, -ENOENT if the kernel has no such
@@ -319,7 +251,7 @@ static int probe_queue(struct nft *nft, bool native)
 	struct nftnl_rule *rule = probe_begin(nft);
 
 	nft->native_queue = native;
-	nft_queue(nft, rule, 0, 1);
+	nft_queue(nft, rule, 0, 1, true);
 	return probe_end(nft, rule);
 }
 
@@ -333,14 +265,32 @@ static int probe_counter(struct nft *nft)
 	return probe_end(nft, rule);
 }
 
+/* Whether a table is there already. */
+static bool probe_table(struct nft *nft, const char *name)
+{
+	nft_begin(nft);
+	nft_table_add(nft, name, 0, true);
+	return nft_dry_run(nft) == -EEXIST;
+}
+
+static int probe_reject(struct nft *nft)
+{
+	struct nftnl_rule *rule = probe_begin(nft);
+
+	nft->reject = true;
+	nft_reset(nft, rule);
+	return probe_end(nft, rule);
+}
+
 static void name_sets(struct ruleset *ruleset)
 {
-	ruleset->service_port = (struct nft_set){"service_port", 0, 2, NFT_TYPE_PORT};
-	ruleset->service_v4 = (struct nft_set){"service_v4", 0, 8, TYPE_ADDR_PORT(NFT_TYPE_IPV4)};
-	ruleset->service_v6 = (struct nft_set){"service_v6", 0, 20, TYPE_ADDR_PORT(NFT_TYPE_IPV6)};
-	ruleset->armed_port = (struct nft_set){"armed_port", 0, 2, NFT_TYPE_PORT};
-	ruleset->armed_v4 = (struct nft_set){"armed_v4", 0, 8, TYPE_ADDR_PORT(NFT_TYPE_IPV4)};
-	ruleset->armed_v6 = (struct nft_set){"armed_v6", 0, 20, TYPE_ADDR_PORT(NFT_TYPE_IPV6)};
+	static const char *const services[BINDINGS_SETS] = {"service_port", "service_v4", "service_v6",
+							    "service_nets_v4", "service_nets_v6"};
+	static const char *const armed[BINDINGS_SETS] = {"armed_port", "armed_v4", "armed_v6", "armed_nets_v4",
+							 "armed_nets_v6"};
+
+	bindings_init(&ruleset->services, services);
+	bindings_init(&ruleset->armed, armed);
 	ruleset->flows_v4 = (struct nft_set){"flows_v4", 0, FLOW_KEY_V4_BYTES, TYPE_FLOW(NFT_TYPE_IPV4)};
 	ruleset->flows_v6 = (struct nft_set){"flows_v6", 0, FLOW_KEY_V6_BYTES, TYPE_FLOW(NFT_TYPE_IPV6)};
 	ruleset->watched_v4 = (struct nft_set){"watched_v4", 0, FLOW_KEY_V4_BYTES, TYPE_FLOW(NFT_TYPE_IPV4)};
@@ -362,11 +312,15 @@ int ruleset_open(struct ruleset *ruleset, const struct ruleset_setup *setup, cha
 	}
 	ruleset->setup = *setup;
 	ruleset->built = false;
-	ruleset->armed_before = false;
+	ruleset->hooks = 0;
+	ruleset->armed_before = setup->gateway;
 	name_sets(ruleset);
+	closed_init(ruleset);
 	lists_init(ruleset);
 
 	nft->named_counters = probe_counter(nft) == 0; /* without: lists work, but nobody counts */
+	nft->reject = probe_reject(nft) == 0;          /* without: strays are dropped */
+	ruleset->closed_inherited = probe_table(nft, RULESET_CLOSED);
 	failed = probe_queue(nft, true);
 	if (failed == -ENOENT)
 		failed = probe_queue(nft, false);
@@ -399,6 +353,11 @@ void ruleset_close(struct ruleset *ruleset, bool keep)
 	if (ruleset->built)
 		nft_table_delete(nft, RULESET_TABLE);
 	nft_commit(nft);
+	if (ruleset->closed_built && !ruleset->closed_count) {
+		nft_begin(nft);
+		nft_table_delete(nft, RULESET_CLOSED);
+		nft_commit(nft);
+	}
 	if (!keep) {
 		nft_begin(nft);
 		nft_table_delete(nft, RULESET_KEEPER);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ruleset: the daemon's nftables rules, two inet tables.
+/* ruleset: the daemon's nftables rules, up to three inet tables.
  *
  * `synmoat` is owned by our netlink socket: nobody else can change it, `nft flush ruleset` spares it, and it is gone as
  * soon as the process is. `synmoat_keep` outlives us: one rule in a chain without hook that is never evaluated, and by
  * its mere presence keeps conntrack registered, which translates the connections that were handed over. Before the
- * first arming there is no keeper, and no rule that needs conntrack: peace costs a host without it nothing. */
+ * first arming there is no keeper, and no rule that needs conntrack: peace costs a host without it nothing.
+ * `synmoat_closed` outlives us, too, where that is wanted: it drops SYNs that nobody has decided about. */
 #ifndef SYNMOAT_RULESET_H
 #define SYNMOAT_RULESET_H
 
@@ -18,14 +19,25 @@
 
 #define RULESET_TABLE "synmoat"
 #define RULESET_KEEPER "synmoat_keep"
+#define RULESET_CLOSED "synmoat_closed"
 
 struct ruleset_setup {
-	uint16_t syn_first;  /* SYNs, one queue per shard */
-	uint16_t flow_first; /* everything else */
+	uint16_t syn_first;   /* SYNs, one queue per shard */
+	uint16_t armed_first; /* SYNs to armed services */
+	uint16_t flow_first;  /* everything else */
 	uint16_t shards;
+	bool gateway;        /* services are behind this host, conntrack is used from the start */
 	uint8_t ban_v4_bits; /* 1..32: how much of a source's address a ban covers, */
 	uint8_t ban_v6_bits; /* 1..128 */
 	uint32_t bans_max;   /* and how many there are of each family, at least 1 */
+};
+
+/* Whose SYNs are dropped once we are gone, by a table that stays. */
+enum ruleset_closed {
+	RULESET_CLOSED_NONE,
+	RULESET_CLOSED_ARMED,
+	RULESET_CLOSED_ALL,
+	RULESET_CLOSED_UNCHANGED, /* as the last ruleset_apply() left it: on the way out, when SYNs are not queued any more */
 };
 
 struct ruleset_list {
@@ -33,15 +45,35 @@ struct ruleset_list {
 	struct cidr_list held;  /* what is in them */
 };
 
+/* Networks: none of them lies within another of the same port. */
+struct ruleset_nets {
+	size_t count;
+	struct service_binding nets[SERVICES_MAX];
+};
+
+struct ruleset_bindings {
+	struct nft_set port; /* on all addresses of this host */
+	struct nft_set v4, v6;
+	struct nft_set nets_v4, nets_v6;  /* behind this host */
+	struct ruleset_nets wanted, held; /* what is to be in these, and what is */
+};
+
 struct ruleset {
 	struct nft nft;
 	struct ruleset_setup setup;
 	struct mnl_socket *events; /* what others do to nftables */
 	bool built;
-	bool armed_before; /* conntrack is used from the first arming on, not before: it costs every packet */
-	struct nft_set service_port, service_v4, service_v6; /* protected */
-	struct nft_set armed_port, armed_v4, armed_v6;       /* whose third ACKs are wanted */
-	struct nft_set flows_v4, flows_v6;                   /* connections that conntrack knows */
+	bool closed_built;
+	unsigned hooks;    /* those that have been made */
+	bool armed_before; /* or a gateway: conntrack is used from then on, not before, for it costs every packet */
+	enum ruleset_closed closed;            /* as last wanted */
+	bool closed_inherited;                 /* a daemon before us has left it */
+	size_t closed_count;                   /* bindings in it */
+	struct ruleset_list closed_allow;      /* who passes nevertheless */
+	struct ruleset_bindings services;      /* protected */
+	struct ruleset_bindings armed;         /* whose third ACKs are wanted */
+	struct ruleset_bindings closing;       /* closed once we are gone; of that table */
+	struct nft_set flows_v4, flows_v6;     /* connections that conntrack knows */
 	struct nft_set watched_v4, watched_v6; /* before the first arming: handshakes whose ACK is wanted */
 	struct nft_set learn_v4, learn_v6;     /* before the first arming: SYN-ACKs to learn from */
 	struct ruleset_list allow, deny;
@@ -50,6 +82,13 @@ struct ruleset {
 
 /* Looks what the kernel offers. On error it returns -1, and `error` says what is wrong and what to do. */
 int ruleset_open(struct ruleset *ruleset, const struct ruleset_setup *setup, char *error, size_t error_bytes);
+
+/* ACKs with no cookie, of no connection that conntrack knows. */
+enum ruleset_strays {
+	RULESET_STRAYS_DROP,
+	RULESET_STRAYS_PASS,  /* a few per second */
+	RULESET_STRAYS_RESET, /* likewise; and segments of servers behind us to such a connection */
+};
 
 /* What the rules are to do with SYNs to `services`: those from `allow` go to the kernel, past us, and so do their ACKs; of
  * the rest those from `deny`, then those from banned sources are dropped; what is left is queued. `armed` are the services
@@ -62,6 +101,13 @@ struct ruleset_wanted {
 	const struct cidr_list *allow, *deny; /* NULL = empty */
 	bool observe;                         /* who is denied or banned is counted, and goes to the kernel */
 	bool bans;                            /* banned sources are looked up */
+	bool honour_all;                      /* cookies of all services are honoured, for others may have sent them */
+	bool unasked;                         /* a gateway looks at SYN-ACKs that nobody waits for, a few per second */
+	enum ruleset_strays strays;
+	enum ruleset_closed closed;
+	const struct service_binding *closing; /* RULESET_CLOSED_ARMED: those that are closed */
+	size_t closing_count;
+	bool syn_pass_unheard, armed_pass_unheard; /* SYNs when nobody listens to their queue; else they are dropped */
 };
 
 /* Makes the rules come true in one transaction: no packet meets half of it. The first call creates the tables. Bans and
@@ -90,11 +136,12 @@ enum ruleset_refusal {
 	RULESET_ALLOWED,
 	RULESET_DENIED,
 	RULESET_BANNED,
+	RULESET_STRAY_RESET, /* a segment without a connection, either way */
 	RULESET_REFUSAL_COUNT,
 };
 
-/* The SYNs that came from such sources since the start. 0 or -errno: -EOPNOTSUPP if the kernel has no named counters
- * (CONFIG_NFT_OBJREF, before 6.2). */
+/* The SYNs that came from such sources since the start, and the resets that strays were answered with. 0 or -errno:
+ * -EOPNOTSUPP if the kernel has no named counters (CONFIG_NFT_OBJREF, before 6.2). */
 int ruleset_refusals(struct ruleset *ruleset, uint64_t counts[RULESET_REFUSAL_COUNT]);
 
 /* ---- life ---- */
@@ -105,15 +152,25 @@ int ruleset_know_flows(struct ruleset *ruleset, const struct flow *flows, size_t
 /* Makes sure that the keeper is there. 0 or -errno. */
 int ruleset_keep(struct ruleset *ruleset);
 
-/* Readable when nftables changed; then ruleset_keeper_lost() tells whether the keeper has to be made again. */
+/* Readable when nftables changed; then ruleset_lost() tells which of our tables were deleted and have to be made again:
+ * by ruleset_keep(), and by the next ruleset_apply(). */
+struct ruleset_losses {
+	bool keeper, closed;
+};
 int ruleset_watch_fd(const struct ruleset *ruleset);
-bool ruleset_keeper_lost(struct ruleset *ruleset);
+struct ruleset_losses ruleset_lost(struct ruleset *ruleset);
 
 /* Empties the chains: no packet comes to the queues any more, while those in them keep. (A hook that goes takes every
  * queued packet of the namespace with it: nf_queue_nf_hook_drop(), net/netfilter/core.c.) */
 void ruleset_quiet(struct ruleset *ruleset);
 
-/* Takes the rules away, the keeper too unless `keep`, and closes. */
+/* What is closed is not to stay so, unless it was before us: for a start that fails. */
+void ruleset_unclose(struct ruleset *ruleset);
+
+/* How many bindings' SYNs stay closed when we go. */
+size_t ruleset_closes(const struct ruleset *ruleset);
+
+/* Takes the rules away, the keeper too unless `keep`, and closes. What was last wanted closed stays so. */
 void ruleset_close(struct ruleset *ruleset, bool keep);
 
 #endif

@@ -22,12 +22,12 @@ static void rules_light_tracked_incoming(struct ruleset *ruleset)
 	struct nft *nft = &ruleset->nft;
 	struct nftnl_rule *rule = nft_rule(nft, "tracked_incoming");
 
-	nft_match_mark(rule, MARK_KIND_BITS, 0, false);
+	nft_match_mark(rule, MARK_BITS, 0, false);
 	rules_jump(ruleset, rule, "marked");
 
 	rule = nft_rule(nft, "marked");
-	nft_match_mark(rule, MARK_KIND_BITS, MARK_LEARN, true);
-	rules_jump(ruleset, rule, "know");
+	nft_match_mark(rule, MARK_BITS, MARK_LEARN, true);
+	rules_jump(ruleset, rule, "know"); /* the others, MARK_SEEN among them, have done their duty */
 	rules_flow_change(ruleset, "know", &ruleset->learn_v4, &ruleset->learn_v6, NFT_DYNSET_OP_UPDATE);
 	rule = nft_rule(nft, "marked");
 	nft_set_mark(rule, MARK_BITS, 0);
@@ -38,14 +38,14 @@ static void rules_light_tracked_incoming(struct ruleset *ruleset)
 static void rules_light_answers(struct ruleset *ruleset)
 {
 	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule = nft_rule(nft, "tracked_outgoing");
+	struct nftnl_rule *rule = nft_rule(nft, "answers_out");
 
 	nft_match_protocol(rule, PROTOCOL_TCP);
 	nft_match_tcp_flags(rule, TCP_SYN | TCP_ACK, TCP_SYN | TCP_ACK);
 	rules_jump(ruleset, rule, "answers");
 	rules_for_flows(ruleset, "answers", true, &ruleset->learn_v4, &ruleset->learn_v6, "queue_answer");
 
-	rule = nft_rule(nft, "tracked_outgoing");
+	rule = nft_rule(nft, "answers_out");
 	nft_match_protocol(rule, PROTOCOL_TCP);
 	nft_match_tcp_flags(rule, TCP_RST | TCP_ACK, TCP_RST | TCP_ACK);
 	rules_jump(ruleset, rule, "resets");

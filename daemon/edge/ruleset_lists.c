@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edge/marks.h"
+
 #define BANS_PER_TRANSACTION NFT_ELEMENTS_MAX
 #define V4_BYTES 4
 #define V6_BYTES 16
@@ -14,14 +16,15 @@ static const char *const counters[RULESET_REFUSAL_COUNT] = {
 	[RULESET_ALLOWED] = "allowed",
 	[RULESET_DENIED] = "denied",
 	[RULESET_BANNED] = "banned",
+	[RULESET_STRAY_RESET] = "stray_reset",
 };
 
 /* All lists and bindings at their fullest, and room for twice the rules there are, stay within a transaction. */
 #define RULES_BYTES_MAX (96UL << 10)
-_Static_assert(2 * CIDR_LIST_MAX * 2 * NFT_ELEMENT_BYTES_MAX(V6_BYTES) +
-			       2 * SERVICES_MAX * NFT_ELEMENT_BYTES_MAX(V6_BYTES + 4) + RULES_BYTES_MAX <=
+_Static_assert(3 * CIDR_LIST_MAX * 2 * NFT_ELEMENT_BYTES_MAX(V6_BYTES) +
+			       3 * SERVICES_MAX * NFT_CONCAT_RANGE_BYTES_MAX(V6_BYTES + 4) + RULES_BYTES_MAX <=
 		       NFT_TRANSACTION_BYTES_MAX,
-	       "two lists whose every entry is a range of its own, the bindings twice, and the rules");
+	       "three lists whose every entry is a range of its own, the bindings three times, and the rules");
 _Static_assert(sizeof(struct cidr_entry) == 19, "lists are compared as bytes: no padding");
 
 void lists_init(struct ruleset *ruleset)
@@ -83,7 +86,7 @@ static const struct cidr_list *or_empty(const struct cidr_list *list)
 	return list ? list : &empty;
 }
 
-static void list_put(struct nft *nft, const struct ruleset_list *list, const struct cidr_list *wanted)
+void list_put(struct nft *nft, const struct ruleset_list *list, const struct cidr_list *wanted)
 {
 	if (same(&list->held, or_empty(wanted)))
 		return; /* arming is not to wait for thousands of elements that stay as they are */
@@ -99,16 +102,18 @@ void lists_put(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
 	list_put(&ruleset->nft, &ruleset->deny, wanted->deny);
 }
 
-static void list_is_put(struct ruleset_list *list, const struct cidr_list *wanted)
+void list_is_put(struct ruleset_list *list, const struct cidr_list *given)
 {
+	const struct cidr_list *wanted = or_empty(given);
+
 	list->held.count = wanted->count;
 	memcpy(list->held.entries, wanted->entries, wanted->count * sizeof(wanted->entries[0]));
 }
 
 void lists_are_put(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
 {
-	list_is_put(&ruleset->allow, or_empty(wanted->allow));
-	list_is_put(&ruleset->deny, or_empty(wanted->deny));
+	list_is_put(&ruleset->allow, wanted->allow);
+	list_is_put(&ruleset->deny, wanted->deny);
 }
 
 /* ---- the rules ---- */
@@ -121,9 +126,14 @@ bool lists_hold(const struct cidr_list *list, bool v6)
 	return false;
 }
 
+void rules_count(struct ruleset *ruleset, struct nftnl_rule *rule, enum ruleset_refusal refusal)
+{
+	nft_count(&ruleset->nft, rule, counters[refusal]);
+}
+
 /* Sources in `set`, by the first `bits` of the address, are counted and get the verdict. */
 static void rule_screen(struct ruleset *ruleset, const struct nft_set *set, unsigned bits, enum ruleset_refusal refusal,
-			int verdict)
+			int verdict, bool closed)
 {
 	bool v6 = set->key_bytes == V6_BYTES;
 	struct nftnl_rule *rule = rules_family(ruleset, "screen", v6);
@@ -136,30 +146,34 @@ static void rule_screen(struct ruleset *ruleset, const struct nft_set *set, unsi
 		nft_mask(rule, mask.bytes, set->key_bytes);
 	}
 	nft_lookup(rule, set, false);
-	nft_count(&ruleset->nft, rule, counters[refusal]);
+	rules_count(ruleset, rule, refusal);
+	if (verdict == NF_ACCEPT && closed)
+		nft_set_mark(rule, MARK_BITS, MARK_SEEN);
 	nft_verdict(rule, verdict, NULL);
 	nft_rule_end(&ruleset->nft, rule);
 }
 
 static bool rules_screen_list(struct ruleset *ruleset, const struct ruleset_list *list, const struct cidr_list *wanted,
-			      enum ruleset_refusal refusal, int verdict)
+			      enum ruleset_refusal refusal, int verdict, bool closed)
 {
 	for (unsigned v6 = 0; v6 < 2; v6++)
 		if (lists_hold(wanted, v6))
-			rule_screen(ruleset, &list->sets[v6], 8 * list->sets[v6].key_bytes, refusal, verdict);
+			rule_screen(ruleset, &list->sets[v6], 8 * list->sets[v6].key_bytes, refusal, verdict, closed);
 	return wanted && wanted->count;
 }
 
 const char *rules_screen(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
 {
 	int refused = wanted->observe ? NF_ACCEPT : NF_DROP;
+	bool closed = closed_wanted(ruleset, wanted) != RULESET_CLOSED_NONE;
 	bool any = wanted->bans;
 
-	any |= rules_screen_list(ruleset, &ruleset->allow, wanted->allow, RULESET_ALLOWED, NF_ACCEPT);
-	any |= rules_screen_list(ruleset, &ruleset->deny, wanted->deny, RULESET_DENIED, refused);
+	any |= rules_screen_list(ruleset, &ruleset->allow, wanted->allow, RULESET_ALLOWED, NF_ACCEPT, closed);
+	any |= rules_screen_list(ruleset, &ruleset->deny, wanted->deny, RULESET_DENIED, refused, closed);
 	if (wanted->bans) {
-		rule_screen(ruleset, &ruleset->bans[false], ruleset->setup.ban_v4_bits, RULESET_BANNED, refused);
-		rule_screen(ruleset, &ruleset->bans[true], ruleset->setup.ban_v6_bits, RULESET_BANNED, refused);
+		rule_screen(ruleset, &ruleset->bans[false], ruleset->setup.ban_v4_bits, RULESET_BANNED, refused,
+			    closed);
+		rule_screen(ruleset, &ruleset->bans[true], ruleset->setup.ban_v6_bits, RULESET_BANNED, refused, closed);
 	}
 	return any ? "screen" : NULL;
 }

@@ -3,6 +3,8 @@
 
 #include <linux/netfilter.h>
 
+#include "synmoat/packet.h"
+
 struct payload_field {
 	enum nft_payload_bases base;
 	uint8_t offset;
@@ -15,6 +17,10 @@ static const struct payload_field destination_v4[] = {{NFT_PAYLOAD_NETWORK_HEADE
 static const struct payload_field destination_v6[] = {{NFT_PAYLOAD_NETWORK_HEADER, 24, 16, 0},
 						      {NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 4}};
 static const struct payload_field destination_port[] = {{NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 0}};
+static const struct payload_field endpoint_source_v4[] = {{NFT_PAYLOAD_NETWORK_HEADER, 12, 4, 0},
+							  {NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, 1}};
+static const struct payload_field endpoint_source_v6[] = {{NFT_PAYLOAD_NETWORK_HEADER, 8, 16, 0},
+							  {NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, 4}};
 static const struct payload_field source_v4[] = {{NFT_PAYLOAD_NETWORK_HEADER, 12, 4, 0}};
 static const struct payload_field source_v6[] = {{NFT_PAYLOAD_NETWORK_HEADER, 8, 16, 0}};
 static const struct payload_field flow_v4[] = {{NFT_PAYLOAD_NETWORK_HEADER, 12, 4, 0},
@@ -79,33 +85,74 @@ void rules_jump(struct ruleset *ruleset, struct nftnl_rule *rule, const char *ch
 
 void rules_queue_flow(struct ruleset *ruleset, struct nftnl_rule *rule)
 {
-	nft_queue(&ruleset->nft, rule, ruleset->setup.flow_first, ruleset->setup.shards);
+	nft_queue(&ruleset->nft, rule, ruleset->setup.flow_first, ruleset->setup.shards, true);
 	nft_rule_end(&ruleset->nft, rule);
 }
 
-void rules_for_bindings(struct ruleset *ruleset, const char *chain, const struct nft_set *port,
-			const struct nft_set *v4, const struct nft_set *v6, const char *target)
+static void rule_for_set(struct ruleset *ruleset, const char *chain, bool v6, bool outgoing, const struct nft_set *set,
+			 const char *target)
+{
+	struct nftnl_rule *rule = rules_family(ruleset, chain, v6);
+
+	if (v6 && outgoing)
+		LOAD(rule, endpoint_source_v6);
+	else if (v6)
+		LOAD(rule, destination_v6);
+	else if (outgoing)
+		LOAD(rule, endpoint_source_v4);
+	else
+		LOAD(rule, destination_v4);
+	nft_lookup(rule, set, false);
+	nft_verdict(rule, NFT_GOTO, target);
+	nft_rule_end(&ruleset->nft, rule);
+}
+
+static void rules_for_sets(struct ruleset *ruleset, const char *chain, bool outgoing,
+			   const struct ruleset_bindings *bindings, const char *target)
+{
+	rule_for_set(ruleset, chain, false, outgoing, &bindings->v4, target);
+	rule_for_set(ruleset, chain, true, outgoing, &bindings->v6, target);
+	if (bindings_want_nets(bindings, false))
+		rule_for_set(ruleset, chain, false, outgoing, &bindings->nets_v4, target);
+	if (bindings_want_nets(bindings, true))
+		rule_for_set(ruleset, chain, true, outgoing, &bindings->nets_v6, target);
+}
+
+void rules_for_bindings(struct ruleset *ruleset, const char *chain, const struct ruleset_bindings *bindings,
+			const char *target)
+{
+	struct nft *nft = &ruleset->nft;
+
+	if (!ruleset->setup.gateway) { /* which knows the addresses of all its services */
+		struct nftnl_rule *rule = nft_rule(nft, chain);
+
+		LOAD(rule, destination_port);
+		nft_lookup(rule, &bindings->port, false);
+		nft_match_local_destination(rule); /* what this host forwards is not for its listeners */
+		nft_verdict(rule, NFT_GOTO, target);
+		nft_rule_end(nft, rule);
+	}
+	rules_for_sets(ruleset, chain, false, bindings, target);
+}
+
+void rules_syn_fin(struct ruleset *ruleset, const char *chain, const struct ruleset_bindings *bindings)
 {
 	struct nft *nft = &ruleset->nft;
 	struct nftnl_rule *rule = nft_rule(nft, chain);
 
-	LOAD(rule, destination_port);
-	nft_lookup(rule, port, false);
-	nft_match_local_destination(rule); /* what this host forwards is not for its listeners */
-	nft_verdict(rule, NFT_GOTO, target);
+	nft_match_protocol(rule, PROTOCOL_TCP);
+	nft_match_tcp_flags(rule, TCP_SYN | TCP_FIN, TCP_SYN | TCP_FIN);
+	rules_jump(ruleset, rule, "syn_fin");
+	rules_for_bindings(ruleset, "syn_fin", bindings, "syn_fin_drop");
+	rule = nft_rule(nft, "syn_fin_drop");
+	nft_verdict(rule, NF_DROP, NULL);
 	nft_rule_end(nft, rule);
+}
 
-	rule = rules_family(ruleset, chain, false);
-	LOAD(rule, destination_v4);
-	nft_lookup(rule, v4, false);
-	nft_verdict(rule, NFT_GOTO, target);
-	nft_rule_end(nft, rule);
-
-	rule = rules_family(ruleset, chain, true);
-	LOAD(rule, destination_v6);
-	nft_lookup(rule, v6, false);
-	nft_verdict(rule, NFT_GOTO, target);
-	nft_rule_end(nft, rule);
+void rules_from_bindings(struct ruleset *ruleset, const char *chain, const struct ruleset_bindings *bindings,
+			 const char *target)
+{
+	rules_for_sets(ruleset, chain, true, bindings, target);
 }
 
 void rules_for_flows(struct ruleset *ruleset, const char *chain, bool outgoing, const struct nft_set *v4,

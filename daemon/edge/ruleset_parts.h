@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* ruleset_parts: what the files of ruleset share.
  *
- * ruleset.c           the frame: tables, hooks and sets; where SYNs go; life and death
+ * ruleset.c           the frame: hooks and sets; where SYNs go; life and death
+ * ruleset_stay.c      the tables that outlive us, and what others do to them
+ * ruleset_bindings.c  sets of addresses, ports and networks
  * ruleset_parts.c     rules that several chains are made of
  * ruleset_light.c     before the first arming, without conntrack
- * ruleset_tracking.c  from the first arming on, with conntrack
+ * ruleset_tracking.c  from the first arming on, and in front of servers always, with conntrack
+ * ruleset_strays.c    segments without a connection; ICMP errors of translated ones
  * ruleset_lists.c     who is let past and who is refused: allow, deny, bans
  *
  * rules_*() append to a transaction that the caller began. */
@@ -19,9 +22,44 @@ enum {
 	PROTOCOL_ICMPV6 = 58,
 };
 
+#define TYPE_ADDR_PORT(ip) ((uint32_t)(ip) << 6 | NFT_TYPE_PORT)
+
 /* Keys of sets: address, port, address, port, each padded to words. */
 #define FLOW_KEY_V4_BYTES 16
 #define FLOW_KEY_V6_BYTES 40
+
+/* The services whose third ACKs are wanted; NULL = nobody's. */
+static inline const struct ruleset_bindings *rules_honoured(const struct ruleset *ruleset,
+							    const struct ruleset_wanted *wanted)
+{
+	if (wanted->honour_all && wanted->service_count)
+		return &ruleset->services;
+	return wanted->armed_count ? &ruleset->armed : NULL;
+}
+
+/* ---- ruleset_stay.c ---- */
+
+int watch_open(struct ruleset *ruleset);
+void closed_init(struct ruleset *ruleset);
+enum ruleset_closed closed_wanted(const struct ruleset *ruleset, const struct ruleset_wanted *wanted);
+void closed_put(struct ruleset *ruleset, const struct ruleset_wanted *wanted);
+/* The transaction with closed_put() took effect. */
+void closed_is_put(struct ruleset *ruleset, const struct ruleset_wanted *wanted);
+
+/* ---- ruleset_bindings.c ---- */
+
+#define BINDINGS_SETS 5 /* ports, IPv4, IPv6, IPv4 networks, IPv6 networks */
+
+void bindings_init(struct ruleset_bindings *bindings, const char *const names[BINDINGS_SETS]);
+void bindings_build(struct ruleset *ruleset, struct ruleset_bindings *bindings);
+
+/* Before the rules that ask bindings_want_nets(), and bindings_put(). */
+void bindings_want(struct ruleset_bindings *bindings, const struct service_binding *list, size_t count);
+bool bindings_want_nets(const struct ruleset_bindings *bindings, bool v6);
+void bindings_put(struct nft *nft, const struct ruleset_bindings *bindings, const struct service_binding *list,
+		  size_t count);
+/* The transaction with bindings_put() took effect. */
+void bindings_are_put(struct ruleset_bindings *bindings);
 
 /* ---- ruleset_parts.c ---- */
 
@@ -36,9 +74,14 @@ struct nftnl_rule *rules_family(struct ruleset *ruleset, const char *chain, bool
 void rules_jump(struct ruleset *ruleset, struct nftnl_rule *rule, const char *chain);
 void rules_queue_flow(struct ruleset *ruleset, struct nftnl_rule *rule);
 
-/* Go to `target` with packets to a binding in the given sets. */
-void rules_for_bindings(struct ruleset *ruleset, const char *chain, const struct nft_set *port,
-			const struct nft_set *v4, const struct nft_set *v6, const char *target);
+/* Go to `target` with packets to one of the bindings, or with those from one that is not on this host. */
+void rules_for_bindings(struct ruleset *ruleset, const char *chain, const struct ruleset_bindings *bindings,
+			const char *target);
+void rules_from_bindings(struct ruleset *ruleset, const char *chain, const struct ruleset_bindings *bindings,
+			 const char *target);
+
+/* Segments to one of the bindings that would begin a connection at some servers, although they carry a FIN, are dropped. */
+void rules_syn_fin(struct ruleset *ruleset, const char *chain, const struct ruleset_bindings *bindings);
 
 /* Go to `target` with packets whose flow, as the client sees it, is in the sets. */
 void rules_for_flows(struct ruleset *ruleset, const char *chain, bool outgoing, const struct nft_set *v4,
@@ -61,6 +104,16 @@ void rules_armed_syn(struct ruleset *ruleset, const char *screen);
 /* Everything that makes conntrack register. */
 void rules_tracking(struct ruleset *ruleset, const struct ruleset_wanted *wanted);
 
+/* ---- ruleset_strays.c ---- */
+
+/* What conntrack does not know, and the daemon found no cookie in. */
+void rules_unproven(struct ruleset *ruleset, enum ruleset_strays strays);
+/* Segments of servers behind us. */
+void rules_strays_forward(struct ruleset *ruleset, const struct ruleset_wanted *wanted);
+/* ICMP errors about a handed-over connection: from `chain`, and on their way to this host. */
+void rules_errors(struct ruleset *ruleset, const char *chain);
+void rules_errors_in(struct ruleset *ruleset);
+
 /* ---- ruleset_lists.c ---- */
 
 void lists_init(struct ruleset *ruleset);
@@ -70,8 +123,15 @@ void lists_put(struct ruleset *ruleset, const struct ruleset_wanted *wanted);
 /* The transaction with lists_put() took effect. */
 void lists_are_put(struct ruleset *ruleset, const struct ruleset_wanted *wanted);
 
+/* One list's networks, if they are others than those it holds; NULL = none. And that it took effect. */
+void list_put(struct nft *nft, const struct ruleset_list *list, const struct cidr_list *wanted);
+void list_is_put(struct ruleset_list *list, const struct cidr_list *wanted);
+
 /* Whether a list has a network of the family: NULL has none. */
 bool lists_hold(const struct cidr_list *list, bool v6);
+
+/* Counts what ruleset_refusals() tells. */
+void rules_count(struct ruleset *ruleset, struct nftnl_rule *rule, enum ruleset_refusal refusal);
 
 /* The chain that lets pass who is allowed and refuses who is denied or banned; everybody else returns from it. NULL if
  * there is nobody of either kind: then there is no such rule. */

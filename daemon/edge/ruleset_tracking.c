@@ -8,15 +8,15 @@
 #include "edge/marks.h"
 #include "synmoat/packet.h"
 
+#define UNASKED_PER_S 20
 #define FLOWS_KNOWN_TIMEOUT_S (7 * 86400) /* of those entered by ruleset_know_flows(): idle ones among them */
-#define TOO_BIG_PER_S 1000                /* path-MTU errors beyond that pass untranslated */
 #define FLOWS_PER_MESSAGE 512             /* with timeout 64 bytes each: a netlink attribute's length has 16 bits */
 
 void rules_armed_syn(struct ruleset *ruleset, const char *screen)
 {
 	struct nftnl_rule *rule;
 
-	rules_for_bindings(ruleset, "syn", &ruleset->armed_port, &ruleset->armed_v4, &ruleset->armed_v6, "syn_armed");
+	rules_for_bindings(ruleset, "syn", &ruleset->armed, "syn_armed");
 	if (screen)
 		rules_jump(ruleset, nft_rule(&ruleset->nft, "syn_armed"), screen);
 	rule = nft_rule(&ruleset->nft, "syn_armed");
@@ -24,14 +24,14 @@ void rules_armed_syn(struct ruleset *ruleset, const char *screen)
 	nft_verdict(rule, NF_DROP, NULL);
 	nft_rule_end(&ruleset->nft, rule);
 	rule = nft_rule(&ruleset->nft, "syn_armed");
-	nft_verdict(rule, NFT_GOTO, "queue_syn");
+	nft_verdict(rule, NFT_GOTO, "queue_syn_armed");
 	nft_rule_end(&ruleset->nft, rule);
 }
 
 /* An ACK to an armed service goes up unless its connection is known. Who is allowed never got a cookie. */
 static void rules_ack(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
 {
-	rules_for_bindings(ruleset, "ack", &ruleset->armed_port, &ruleset->armed_v4, &ruleset->armed_v6, "ack_armed");
+	rules_for_bindings(ruleset, "ack", rules_honoured(ruleset, wanted), "ack_armed");
 	for (unsigned v6 = 0; v6 < 2; v6++) {
 		struct nftnl_rule *rule = rules_family(ruleset, "ack_armed", v6);
 
@@ -50,60 +50,43 @@ static void rules_untrack(struct nft *nft)
 {
 	struct nftnl_rule *rule = nft_rule(nft, "untrack");
 
-	nft_match_mark(rule, MARK_KIND_BITS, MARK_UNTRACKED, true);
+	nft_match_mark(rule, MARK_BITS, MARK_UNTRACKED, true);
 	nft_notrack(rule);
 	nft_rule_end(nft, rule);
-}
-
-/* Behind the administrator's filter, which may want to see them RELATED: path-MTU errors of handed-over connections.
- * Conntrack would next translate them as if they were TCP themselves. */
-static void rules_too_big(struct ruleset *ruleset)
-{
-	static const struct {
-		uint8_t nfproto, protocol, type;
-		int code;
-	} errors[] = {{NFPROTO_IPV4, PROTOCOL_ICMP, 3, 4}, {NFPROTO_IPV6, PROTOCOL_ICMPV6, 2, -1}};
-
-	struct nftnl_rule *rule = nft_rule(&ruleset->nft, "errors");
-
-	nft_match_incoming_loopback(rule); /* the translated copy */
-	nft_verdict(rule, NFT_RETURN, NULL);
-	nft_rule_end(&ruleset->nft, rule);
-	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-		rule = nft_rule(&ruleset->nft, "errors");
-
-		nft_match_ct_mark(rule, MARK_KIND_BITS, MARK_HANDED_OVER, true);
-		nft_match_family(rule, errors[i].nfproto);
-		nft_match_protocol(rule, errors[i].protocol);
-		nft_match_icmp(rule, errors[i].type, errors[i].code);
-		nft_limit_per_second(rule, TOO_BIG_PER_S, TOO_BIG_PER_S);
-		rules_queue_flow(ruleset, rule);
-	}
 }
 
 /* After conntrack, on the way in: what the daemon's verdict said about the packet. */
 static void rules_marked(struct ruleset *ruleset)
 {
+	static const uint32_t unproven[] = {MARK_UNPROVEN, MARK_STRAY};
+	static const uint32_t connections[] = {MARK_HANDOVER, MARK_HALF_OPEN, MARK_LEARN};
 	struct nft *nft = &ruleset->nft;
 	struct nftnl_rule *rule = nft_rule(nft, "marked");
 
-	nft_match_mark(rule, MARK_KIND_BITS, MARK_UNTRACKED, true); /* our own, over lo */
+	nft_match_mark(rule, MARK_BITS, MARK_UNTRACKED, true); /* our own, over lo */
 	nft_set_mark(rule, MARK_BITS, 0);
 	nft_verdict(rule, NFT_RETURN, NULL);
 	nft_rule_end(nft, rule);
 
 	rule = nft_rule(nft, "marked");
-	nft_match_mark(rule, MARK_KIND_BITS, MARK_UNPROVEN, true);
-	nft_match_ct_state(rule, NF_CT_STATE_INVALID_BIT | NF_CT_STATE_BIT(IP_CT_NEW));
-	nft_counter(rule);
-	nft_verdict(rule, NF_DROP, NULL);
-	nft_rule_end(nft, rule);
-
-	rule = nft_rule(nft, "marked");
-	nft_match_mark(rule, MARK_KIND_BITS, MARK_UNPROVEN, true);
+	nft_match_mark(rule, MARK_BITS, MARK_SEEN, true); /* has done its duty by now */
 	nft_set_mark(rule, MARK_BITS, 0);
 	nft_verdict(rule, NFT_RETURN, NULL);
 	nft_rule_end(nft, rule);
+
+	for (size_t i = 0; i < sizeof(unproven) / sizeof(unproven[0]); i++) {
+		rule = nft_rule(nft, "marked");
+		nft_match_mark(rule, MARK_BITS, unproven[i], true);
+		nft_match_ct_state(rule, NF_CT_STATE_INVALID_BIT | NF_CT_STATE_BIT(IP_CT_NEW));
+		nft_verdict(rule, NFT_GOTO, "unproven");
+		nft_rule_end(nft, rule);
+
+		rule = nft_rule(nft, "marked");
+		nft_match_mark(rule, MARK_BITS, unproven[i], true);
+		nft_set_mark(rule, MARK_BITS, 0);
+		nft_verdict(rule, NFT_RETURN, NULL);
+		nft_rule_end(nft, rule);
+	}
 
 	/* A SYN that conntrack was told not to see: without it there will be no first ACK, and no translation. */
 	rule = nft_rule(nft, "marked");
@@ -113,22 +96,19 @@ static void rules_marked(struct ruleset *ruleset)
 
 	/* A SYN in the middle of a connection, perhaps forged, does not change what that connection is. */
 	rule = nft_rule(nft, "marked");
-	nft_match_mark(rule, MARK_KIND_BITS, MARK_HANDOVER, false);
+	nft_match_mark(rule, MARK_BITS, MARK_HANDOVER, false);
 	nft_match_ct_state(rule, ~NF_CT_STATE_BIT(IP_CT_NEW));
 	nft_set_mark(rule, MARK_BITS, 0);
 	nft_verdict(rule, NFT_RETURN, NULL);
 	nft_rule_end(nft, rule);
 
-	/* The mark of a SYN becomes its connection's, bit by bit: nft before 6.13 knows no `or` of two registers. */
-	rule = nft_rule(nft, "marked");
-	nft_set_ct_mark(rule, MARK_BITS, 0);
-	nft_rule_end(nft, rule);
-	for (uint32_t bit = 1; bit; bit <<= 1) {
-		if (!(bit & MARK_BITS))
-			continue;
+	/* The mark of a SYN becomes its connection's. */
+	for (size_t i = 0; i < sizeof(connections) / sizeof(connections[0]); i++) {
 		rule = nft_rule(nft, "marked");
-		nft_match_mark(rule, bit, 0, false);
-		nft_set_ct_mark(rule, 0, bit);
+		nft_match_mark(rule, MARK_BITS, connections[i], true);
+		nft_set_ct_mark(rule, MARK_BITS, connections[i]);
+		nft_set_mark(rule, MARK_BITS, 0);
+		nft_verdict(rule, NFT_RETURN, NULL);
 		nft_rule_end(nft, rule);
 	}
 	rule = nft_rule(nft, "marked");
@@ -149,7 +129,7 @@ static void rules_first_ack(struct ruleset *ruleset)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct nftnl_rule *rule = nft_rule(&ruleset->nft, "watched");
 
-		nft_match_ct_mark(rule, MARK_KIND_BITS, kinds[i].kind, true);
+		nft_match_ct_mark(rule, MARK_BITS, kinds[i].kind, true);
 		nft_match_tcp_flags(rule, TCP_SYN | TCP_RST, kinds[i].flags);
 		nft_match_ct_direction(rule, IP_CT_DIR_ORIGINAL);
 		if (!kinds[i].flags)
@@ -160,7 +140,10 @@ static void rules_first_ack(struct ruleset *ruleset)
 	}
 }
 
-/* While armed: packets of the client in a connection that works make its flow known. */
+/* While cookies are honoured: packets of the client in a connection that works make its flow known. Our final ACK of a
+ * handover comes by on its way out; there, as on the way in, before any destination NAT. Not a rewritten SYN: what a
+ * connection of the same tuple has left in conntrack may take it for one of its own, and data right behind it would be
+ * translated by the offset of that one. */
 static void rules_know(struct ruleset *ruleset, const char *chain)
 {
 	struct nft *nft = &ruleset->nft;
@@ -169,95 +152,102 @@ static void rules_know(struct ruleset *ruleset, const char *chain)
 	nft_match_protocol(rule, PROTOCOL_TCP);
 	nft_match_ct_direction(rule, IP_CT_DIR_ORIGINAL);
 	nft_match_ct_state(rule, NF_CT_STATE_BIT(IP_CT_ESTABLISHED));
+	nft_match_tcp_flags(rule, TCP_SYN, 0);
 	rules_jump(ruleset, rule, "know");
 }
 
-static void rules_tracked_incoming(struct ruleset *ruleset, bool armed)
+static void rules_tracked_incoming(struct ruleset *ruleset)
 {
 	struct nft *nft = &ruleset->nft;
 	struct nftnl_rule *rule = nft_rule(nft, "tracked_incoming");
 
-	nft_match_mark(rule, MARK_KIND_BITS, 0, false);
+	nft_match_mark(rule, MARK_BITS, 0, false);
 	rules_jump(ruleset, rule, "marked");
 
 	rule = nft_rule(nft, "tracked_incoming");
-	nft_match_ct_mark(rule, MARK_KIND_BITS, 0, false);
+	nft_match_ct_mark(rule, MARK_WATCHED_BITS, 0, false);
+	nft_match_protocol(rule, PROTOCOL_TCP); /* and not an ICMP error about it */
 	rules_jump(ruleset, rule, "watched");
-
-	if (armed)
-		rules_know(ruleset, "tracked_incoming");
 }
 
-/* The server's answers on the way out: to a rewritten SYN all, to a SYN to learn from the SYN-ACK, to others a RST. */
-static void rules_answers(struct ruleset *ruleset)
+/* Some of the other SYN-ACKs of servers behind us, so that one whose backlog was full before we came is known to be there.
+ * Not our own. */
+static void rules_unasked(struct ruleset *ruleset)
 {
 	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule = nft_rule(nft, "answers");
+	struct nftnl_rule *rule = nft_rule(nft, "answers_out");
 
+	nft_match_protocol(rule, PROTOCOL_TCP);
+	nft_match_tcp_flags(rule, TCP_SYN | TCP_ACK | TCP_RST, TCP_SYN | TCP_ACK);
+	nft_match_mark(rule, MARK_BITS, MARK_UNTRACKED, false);
+	rules_jump(ruleset, rule, "unasked");
+	rules_from_bindings(ruleset, "unasked", &ruleset->services, "unasked_answer");
+	rule = nft_rule(nft, "unasked_answer");
+	nft_limit_per_second(rule, UNASKED_PER_S, UNASKED_PER_S);
+	nft_verdict(rule, NFT_GOTO, "queue_answer");
+	nft_rule_end(nft, rule);
+}
+
+/* The server's answers on the way out: to a rewritten SYN all, to a SYN to learn from the SYN-ACK, to others a RST.
+ * Behind all NAT: there their addresses are those that the client knows, wherever the server is. */
+static void rules_answers(struct ruleset *ruleset, bool unasked)
+{
+	struct nft *nft = &ruleset->nft;
+	struct nftnl_rule *rule = nft_rule(nft, "answers_out");
+
+	nft_match_ct_mark(rule, MARK_WATCHED_BITS, 0, false);
+	nft_match_protocol(rule, PROTOCOL_TCP);
+	rules_jump(ruleset, rule, "answers");
+	rules_errors(ruleset, "answers_out");
+	if (unasked)
+		rules_unasked(ruleset);
+
+	rule = nft_rule(nft, "answers");
 	nft_match_ct_direction(rule, IP_CT_DIR_ORIGINAL);
 	nft_verdict(rule, NFT_RETURN, NULL);
 	nft_rule_end(nft, rule);
 
 	rule = nft_rule(nft, "answers");
-	nft_match_ct_mark(rule, MARK_KIND_BITS, MARK_HANDOVER, true);
+	nft_match_ct_mark(rule, MARK_BITS, MARK_HANDOVER, true);
 	nft_verdict(rule, NFT_GOTO, "queue_answer");
 	nft_rule_end(nft, rule);
 
 	rule = nft_rule(nft, "answers");
-	nft_match_ct_mark(rule, MARK_KIND_BITS, MARK_LEARN, true);
-	nft_set_ct_mark(rule, MARK_KIND_BITS, MARK_HALF_OPEN);
+	nft_match_ct_mark(rule, MARK_BITS, MARK_LEARN, true);
+	nft_set_ct_mark(rule, MARK_BITS, MARK_HALF_OPEN);
 	nft_verdict(rule, NFT_GOTO, "queue_answer");
 	nft_rule_end(nft, rule);
 
 	rule = nft_rule(nft, "answers");
-	nft_match_ct_mark(rule, MARK_KIND_BITS, MARK_HALF_OPEN, true);
+	nft_match_ct_mark(rule, MARK_BITS, MARK_HALF_OPEN, true);
 	nft_match_tcp_flags(rule, TCP_RST | TCP_ACK, TCP_RST | TCP_ACK);
-	nft_set_ct_mark(rule, MARK_KIND_BITS, 0);
+	nft_set_ct_mark(rule, MARK_BITS, 0);
 	nft_verdict(rule, NFT_GOTO, "queue_answer");
 	nft_rule_end(nft, rule);
 
-	/* Behind NAT the addresses' hash would lead to another shard than the SYN's; the connection's mark does not. */
-	for (uint32_t shard = 0; shard < ruleset->setup.shards; shard++) {
-		rule = nft_rule(nft, "queue_answer");
-		nft_match_ct_mark(rule, MARK_SHARD_BITS, shard << MARK_SHARD_SHIFT, true);
-		nft_queue(nft, rule, (uint16_t)(ruleset->setup.flow_first + shard), 1);
-		nft_rule_end(nft, rule);
-	}
-}
-
-/* A server in a container behind this host's destination NAT answers through FORWARD. */
-static void rules_tracked_outgoing(struct ruleset *ruleset, bool armed)
-{
-	static const char *const ways[] = {"tracked_outgoing", "tracked_forward"};
-	struct nft *nft = &ruleset->nft;
-
-	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		struct nftnl_rule *rule = nft_rule(nft, ways[i]);
-
-		nft_match_ct_mark(rule, MARK_KIND_BITS, 0, false);
-		rules_jump(ruleset, rule, "answers");
-	}
-	if (armed)
-		rules_know(ruleset, "tracked_outgoing");
+	rule = nft_rule(nft, "queue_answer"); /* of the SYN's shard: the hash is that of the same two addresses */
+	rules_queue_flow(ruleset, rule);
 }
 
 void rules_tracking(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
 {
-	bool armed = wanted->armed_count > 0;
+	const struct ruleset_bindings *honoured = rules_honoured(ruleset, wanted);
 
-	if (armed) {
-		rules_ack(ruleset, wanted);
-		rules_for_bindings(ruleset, "know", &ruleset->armed_port, &ruleset->armed_v4, &ruleset->armed_v6,
-				   "established");
-		rules_flow_change(ruleset, "established", &ruleset->flows_v4, &ruleset->flows_v6, NFT_DYNSET_OP_UPDATE);
-	}
 	rules_untrack(&ruleset->nft);
-	rules_too_big(ruleset);
 	rules_marked(ruleset);
+	rules_unproven(ruleset, wanted->strays);
 	rules_first_ack(ruleset);
-	rules_tracked_incoming(ruleset, armed);
-	rules_answers(ruleset);
-	rules_tracked_outgoing(ruleset, armed);
+	rules_tracked_incoming(ruleset);
+	rules_answers(ruleset, wanted->unasked);
+	rules_errors_in(ruleset);
+	rules_strays_forward(ruleset, wanted);
+	if (!honoured)
+		return;
+	rules_ack(ruleset, wanted);
+	rules_know(ruleset, "tracked_incoming");
+	rules_know(ruleset, "tracked_outgoing");
+	rules_for_bindings(ruleset, "know", honoured, "established");
+	rules_flow_change(ruleset, "established", &ruleset->flows_v4, &ruleset->flows_v6, NFT_DYNSET_OP_UPDATE);
 }
 
 /* ---- connections that are known without a packet of theirs ---- */

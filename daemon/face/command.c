@@ -261,6 +261,9 @@ static const struct verb_entry verbs[] = {
 	[VERB_ALLOW_LIST] = {"allow list", "", NULL, false, "the networks that are always let past"},
 	[VERB_DENY_LIST] = {"deny list", "", NULL, false, "the networks that are refused"},
 	[VERB_BAN_LIST] = {"ban list", "", NULL, false, "the sources that are refused for a while"},
+	[VERB_CHECK] = {"check", "", NULL, false, "whether this host lets synmoatd do what it is told to"},
+	[VERB_SECRET_SHOW_EPOCH] = {"secret show-epoch", "", NULL, false,
+				    "which secret makes the cookies now, by its fingerprint"},
 	[VERB_VERSION] = {"version", "", NULL, false, "the version of the running daemon"},
 	[VERB_HELP] = {"help", "", NULL, false, "this list"},
 	[VERB_ARM] = {"arm", "SERVICE", argument_service, true, "let the service get SYN cookies until told otherwise"},
@@ -271,6 +274,7 @@ static const struct verb_entry verbs[] = {
 	[VERB_DENY_ADD] = {"deny add", "CIDR", argument_cidr, true, "refuse a network until the daemon ends"},
 	[VERB_DENY_DEL] = {"deny del", "CIDR", argument_cidr, true, "take back what was added"},
 	[VERB_BAN_LIFT] = {"ban lift", "SRC", argument_source, true, "end a source's ban"},
+	[VERB_SECRET_ROTATE] = {"secret rotate", "", NULL, true, "add a fresh secret to the file that gateways share"},
 	[VERB_RELOAD] = {"reload", "", NULL, true, "read the configuration file again"},
 };
 _Static_assert(LENGTH(verbs) == VERB_COUNT, "every verb has its entry");

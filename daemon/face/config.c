@@ -12,20 +12,8 @@
 #include "face/config_reader.h"
 #include "face/config_services.h"
 #include "face/config_text.h"
-#include "synmoat/version.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
-
-static int mode_read(struct reader *reader, const config_setting_t *setting, const struct key *key, void *target)
-{
-	(void)key;
-	(void)target; /* one mode so far: there is nothing to store */
-	if (strcmp(setting_string(setting), "gateway") == 0)
-		return reader_fail(reader, setting,
-				   "mode \"gateway\" is not available in version %s: allowed is \"host\"",
-				   SYNMOAT_VERSION);
-	return strcmp(setting_string(setting), "host") == 0 ? 0 : reader_refuse(reader, setting, "\"host\"");
-}
 
 static int socket_read(struct reader *reader, const config_setting_t *setting, const struct key *key, void *target)
 {
@@ -36,6 +24,27 @@ static int socket_read(struct reader *reader, const config_setting_t *setting, c
 		return reader_refuse(reader, setting, key->allowed);
 	strcpy(config->control_socket, path);
 	return 0;
+}
+
+static int secret_file_read(struct reader *reader, const config_setting_t *setting, const struct key *key, void *target)
+{
+	struct config *config = target;
+	const char *path = setting_string(setting);
+	bool absolute = path[0] == '/' && path[strlen(path) - 1] != '/';
+
+	if (setting->type != CONFIG_TYPE_STRING || (*path && !absolute) || strlen(path) >= CONFIG_PATH_BYTES)
+		return reader_refuse(reader, setting, key->allowed);
+	strcpy(config->gateway.secret_file, path);
+	return 0;
+}
+
+static int gateway_read(struct reader *reader, const config_setting_t *section, const struct key *key, void *target)
+{
+	const struct config *config = target;
+
+	if (config->mode != MODE_GATEWAY)
+		return reader_blame(reader, section, "allowed is none unless mode = \"gateway\"");
+	return reader_section(reader, section, key, target);
 }
 
 /* A group that only a directory service knows counts, too, if that answers. */
@@ -118,9 +127,28 @@ static int deny_read(struct reader *reader, const config_setting_t *list, const 
 	{name, reader_word, offsetof(struct config, member), 0, 0, 0, NULL, words, NULL, NULL, 0}
 
 /* The first word is the default: config_defaults() clears. */
+static const char *const mode_words[] = {
+	[MODE_HOST] = "host",
+	[MODE_GATEWAY] = "gateway",
+	NULL,
+};
+
 static const char *const policy_words[] = {
 	[POLICY_ENFORCE] = "enforce",
 	[POLICY_OBSERVE] = "observe",
+	NULL,
+};
+
+static const char *const unseen_words[] = {
+	[UNSEEN_PASS] = "pass",
+	[UNSEEN_DROP_ARMED] = "drop-armed",
+	[UNSEEN_DROP] = "drop",
+	NULL,
+};
+
+static const char *const strays_words[] = {
+	[STRAYS_DROP] = "drop",
+	[STRAYS_RESET] = "reset",
 	NULL,
 };
 
@@ -134,6 +162,12 @@ static const char *const access_words[] = {
 	[ACCESS_GROUP] = "group",
 	[ACCESS_EVERYBODY] = "everybody",
 	NULL,
+};
+
+static const struct key gateway_keys[] = {
+	{.name = "secret_file", .read = secret_file_read, .allowed = "\"\" or an absolute path of at most 255 bytes"},
+	WORD("strays", gateway.strays, strays_words),
+	NUMBER("grace_s", gateway.grace_s, 0, 86400, 7200, "seconds"),
 };
 
 static const struct key backlog_keys[] = {
@@ -181,22 +215,28 @@ static const struct key control_keys[] = {
 	WORD("access", control_access, access_words),
 };
 
-#define SECTION(name) {#name, reader_section, 0, 0, 0, 0, NULL, NULL, NULL, name##_keys, LENGTH(name##_keys)}
+#define SECTION(name, read) {#name, read, 0, 0, 0, 0, NULL, NULL, NULL, name##_keys, LENGTH(name##_keys)}
+
+/* Read first, wherever it stands: what other keys allow and mean depends on it. */
+#define ROOT_MODE 0
 
 static const struct key root_keys[] = {
-	{.name = "mode", .read = mode_read},
+	[ROOT_MODE] = WORD("mode", mode, mode_words),
 	WORD("policy", policy, policy_words),
+	WORD("on_overload", on_overload, unseen_words),
+	WORD("on_exit", on_exit, unseen_words),
 	{.name = "services", .read = config_services_read,
 	 .allowed = "a list of at least one group, ( { name = \"web\"; ports = [80]; } )"},
 	{.name = "allow", .read = allow_read, .allowed = "a list of addresses and networks, [\"192.0.2.0/24\"]"},
 	{.name = "deny", .read = deny_read, .allowed = "a list of addresses and networks, [\"192.0.2.0/24\"]"},
-	SECTION(backlog),
-	SECTION(sources),
-	SECTION(rate_limit),
-	SECTION(reflection),
-	SECTION(tables),
-	SECTION(queues),
-	SECTION(control),
+	SECTION(gateway, gateway_read),
+	SECTION(backlog, reader_section),
+	SECTION(sources, reader_section),
+	SECTION(rate_limit, reader_section),
+	SECTION(reflection, reader_section),
+	SECTION(tables, reader_section),
+	SECTION(queues, reader_section),
+	SECTION(control, reader_section),
 };
 
 /* clang-format on */
@@ -204,8 +244,24 @@ static const struct key root_keys[] = {
 static const struct key root_section = {.read = reader_section, .keys = root_keys, .key_count = LENGTH(root_keys)};
 
 _Static_assert(sizeof(enum config_policy) == sizeof(unsigned) && sizeof(enum config_action) == sizeof(unsigned) &&
-		       sizeof(enum config_access) == sizeof(unsigned),
+		       sizeof(enum config_access) == sizeof(unsigned) && sizeof(enum config_mode) == sizeof(unsigned) &&
+		       sizeof(enum config_unseen) == sizeof(unsigned) && sizeof(enum config_strays) == sizeof(unsigned),
 	       "reader_word() stores an enum as unsigned");
+
+static int mode_take(struct reader *reader, config_t *parsed, struct config *config)
+{
+	const config_setting_t *mode = config_lookup(parsed, "mode");
+
+	if (mode && reader_word(reader, mode, &root_keys[ROOT_MODE], config) != 0)
+		return -1;
+	if (config->mode != MODE_GATEWAY)
+		return 0;
+	config->on_overload = UNSEEN_DROP_ARMED;
+	config->on_exit = UNSEEN_DROP_ARMED;
+	if (config_lookup(parsed, "services"))
+		return 0;
+	return reader_blame(reader, mode, "services is missing: what is behind this host cannot be found by itself");
+}
 
 /* crowd_percent follows an arm_percent above its default, so that whoever sets the one need not know of the other. */
 static int crowd_check(struct reader *reader, config_t *parsed, struct config *config)
@@ -256,7 +312,8 @@ int config_load(struct config *config, const char *path, char *error, size_t err
 	if (config_read_string(&parsed, text) != CONFIG_TRUE)
 		snprintf(error, error_bytes, "%s:%d: %s: see synmoat.conf(5)", path, config_error_line(&parsed),
 			 config_error_text(&parsed));
-	else if (reader_section(&reader, config_root_setting(&parsed), &root_section, config) == 0)
+	else if (mode_take(&reader, &parsed, config) == 0 &&
+		 reader_section(&reader, config_root_setting(&parsed), &root_section, config) == 0)
 		result = thresholds_check(&reader, &parsed, config) || crowd_check(&reader, &parsed, config) ? -1 : 0;
 	config_destroy(&parsed);
 	free(text);

@@ -18,6 +18,11 @@
 #define CONFIG_NAME_BYTES 64
 #define CONFIG_GROUP_BYTES 33 /* what useradd(8) and systemd take: 32 and a NUL */
 
+enum config_mode {
+	MODE_HOST,    /* in front of the servers on this host */
+	MODE_GATEWAY, /* in front of servers behind it */
+};
+
 enum config_policy {
 	POLICY_ENFORCE,
 	POLICY_OBSERVE, /* say what would have been done; send and drop nothing */
@@ -41,20 +46,44 @@ enum config_access {
 	ACCESS_EVERYBODY, /* mode 0666; verbs that change something still need root or the group */
 };
 
+/* SYNs that cannot be looked at: because a queue is full, or because the daemon is gone. */
+enum config_unseen {
+	UNSEEN_PASS,       /* they go on */
+	UNSEEN_DROP_ARMED, /* those to armed services are dropped */
+	UNSEEN_DROP,       /* those to all protected services are */
+};
+
+/* ACKs of connections behind a gateway that nobody knows. */
+enum config_strays {
+	STRAYS_DROP,
+	STRAYS_RESET, /* both ends are told */
+};
+
+#define CONFIG_PATH_BYTES 256
+
 /* One entry of `services`: every listed port at the address is a service of its own at run time. */
 struct config_service {
 	char name[CONFIG_NAME_BYTES];
 	bool any_address;
-	struct addr address; /* unless any_address */
+	struct addr address; /* unless any_address; of a network (gateway only), host bits are zero */
+	uint8_t host_bits;   /* 0 = one address; 32 bits of an IPv4 address at most, 128 of an IPv6 one */
 	enum config_cookies cookies;
-	uint32_t limit; /* half-open backlog in entries; 0 = the listener's own ("auto") */
+	uint32_t limit; /* half-open backlog in entries; 0 ("auto") = the listener's own, behind a gateway learned */
 	size_t port_count;
 	uint16_t *ports; /* host order, owned */
 };
 
 struct config {
+	enum config_mode mode;
 	enum config_policy policy;
-	bool auto_services; /* no `services` given: protect every port that listens on a non-loopback address */
+	enum config_unseen on_overload; /* a queue is full; not given: pass, of a gateway drop-armed */
+	enum config_unseen on_exit;     /* the daemon is gone; likewise */
+	struct {
+		char secret_file[CONFIG_PATH_BYTES]; /* "" = a secret of our own; else shared with other gateways */
+		enum config_strays strays;
+		unsigned grace_s; /* 0..86400: so long after the start strays pass, a few per second */
+	} gateway;                /* MODE_GATEWAY only */
+	bool auto_services;       /* no `services` given: protect every port that listens on a non-loopback address */
 	size_t service_count;
 	struct config_service *services; /* owned */
 	struct cidr *allow;              /* owned, as written, each once; NULL when there is none. Wins over deny */
@@ -91,7 +120,7 @@ struct config {
 	} tables;
 	struct {
 		unsigned shards; /* 0 = one per CPU, at most 64 */
-		unsigned first;  /* number of the first NFQUEUE; 2 per shard follow. 0..65000 */
+		unsigned first;  /* number of the first NFQUEUE; 3 per shard follow. 0..65000 */
 	} queues;
 	char control_socket[108]; /* sun_path */
 	enum config_access control_access;

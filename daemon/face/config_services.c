@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "face/config.h"
+#include "synmoat/cidr.h"
+#include "synmoat/service.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -24,25 +26,66 @@ static int name_read(struct reader *reader, const config_setting_t *setting, con
 	return 0;
 }
 
-static int address_read(struct reader *reader, const config_setting_t *setting, const struct key *key, void *target)
+/* One address, which may not be the unspecified one, or a network. On error `why` tells more, or is empty. */
+static bool net_parse(const char *text, struct cidr *net, char why[CIDR_WHY_BYTES])
+{
+	struct addr v4 = addr_unspecified(false), v6 = addr_unspecified(true);
+	uint8_t wire[16];
+
+	*why = '\0';
+	net->bits = 128;
+	if (strchr(text, '/')) {
+		if (!cidr_parse(text, net, why))
+			return false;
+	} else if (inet_pton(AF_INET, text, wire) == 1) {
+		net->net = addr_from_v4(wire);
+	} else if (inet_pton(AF_INET6, text, wire) == 1) {
+		net->net = addr_from_v6(wire);
+	} else {
+		return false;
+	}
+	return net->bits < 128 || (!addr_equal(&net->net, &v4) && !addr_equal(&net->net, &v6));
+}
+
+static int host_address_read(struct reader *reader, const config_setting_t *setting, const struct key *key,
+			     void *target)
 {
 	struct config_service *service = target;
 	const char *text = setting_string(setting);
-	struct addr unspecified_v4 = addr_from_v4((const uint8_t[4]){0});
-	struct addr unspecified_v6 = addr_from_v6((const uint8_t[16]){0});
-	uint8_t wire[16];
+	char why[CIDR_WHY_BYTES];
+	struct cidr net;
 
 	service->any_address = strcmp(text, "any") == 0;
 	if (service->any_address)
 		return 0;
-	if (inet_pton(AF_INET, text, wire) == 1)
-		service->address = addr_from_v4(wire);
-	else if (inet_pton(AF_INET6, text, wire) == 1)
-		service->address = addr_from_v6(wire);
-	else
+	if (!net_parse(text, &net, why))
 		return reader_refuse(reader, setting, key->allowed);
-	if (addr_equal(&service->address, &unspecified_v4) || addr_equal(&service->address, &unspecified_v6))
-		return reader_refuse(reader, setting, key->allowed);
+	if (net.bits < 128)
+		return reader_blame(reader, setting,
+				    "a network takes mode = \"gateway\": here allowed is \"any\" or one address");
+	service->address = net.net;
+	return 0;
+}
+
+#define TOO_MUCH " would take in the connections of your own hosts to others, too"
+
+static int gateway_address_read(struct reader *reader, const config_setting_t *setting, const struct key *key,
+				void *target)
+{
+	struct config_service *service = target;
+	const char *text = setting_string(setting);
+	char why[CIDR_WHY_BYTES];
+	struct cidr net;
+
+	service->any_address = false;
+	if (strcmp(text, "any") == 0)
+		return reader_blame(reader, setting, "it" TOO_MUCH ": name the addresses behind this host");
+	if (!net_parse(text, &net, why))
+		return *why ? reader_blame(reader, setting, why) : reader_refuse(reader, setting, key->allowed);
+	if (net.bits == (cidr_is_v4(&net) ? CIDR_V4_BITS : 0))
+		return reader_blame(reader, setting, "it" TOO_MUCH ": name the networks behind this host");
+	service->address = net.net;
+	service->host_bits = (uint8_t)(128 - net.bits);
 	return 0;
 }
 
@@ -89,20 +132,35 @@ static const char *const cookies_words[] = {
 };
 
 /* clang-format off */
-static const struct key service_keys[] = {
-	{.name = "name", .read = name_read, .allowed = "1 to 63 letters, digits, dots, underscores and hyphens"},
-	{.name = "address", .read = address_read, .allowed = "\"any\" or one IPv4 or IPv6 address"},
-	{.name = "ports", .read = ports_read, .allowed = "a list of ports, [80, 443]"},
-	{.name = "cookies", .read = reader_word, .words = cookies_words,
-	 .offset = offsetof(struct config_service, cookies)},
-	{.name = "limit", .read = limit_read, .low = 1, .high = 16777216,
+#define SERVICE_KEYS(address_read, address_allowed) \
+	{.name = "name", .read = name_read, .allowed = "1 to 63 letters, digits, dots, underscores and hyphens"}, \
+	{.name = "address", .read = (address_read), .allowed = (address_allowed)}, \
+	{.name = "ports", .read = ports_read, .allowed = "a list of ports, [80, 443]"}, \
+	{.name = "cookies", .read = reader_word, .words = cookies_words, \
+	 .offset = offsetof(struct config_service, cookies)}, \
+	{.name = "limit", .read = limit_read, .low = 1, .high = 16777216, \
 	 .allowed = "\"auto\" or 1 to 16777216 entries"},
+
+static const struct key host_keys[] = {
+	SERVICE_KEYS(host_address_read, "\"any\" or one IPv4 or IPv6 address")
 };
 
-static const struct key service_section = {
-	.name = "services", .read = reader_section, .keys = service_keys, .key_count = LENGTH(service_keys)};
+static const struct key gateway_keys[] = {
+	SERVICE_KEYS(gateway_address_read, "one IPv4 or IPv6 address or network, \"192.0.2.0/24\"")
+};
+
+static const struct key service_sections[] = {
+	[MODE_HOST] = {.read = reader_section, .keys = host_keys, .key_count = LENGTH(host_keys)},
+	[MODE_GATEWAY] = {.read = reader_section, .keys = gateway_keys, .key_count = LENGTH(gateway_keys)},
+};
 
 /* clang-format on */
+
+static bool place_equal(const struct config_service *one, const struct config_service *other)
+{
+	return one->any_address == other->any_address &&
+	       (one->any_address || (one->host_bits == other->host_bits && addr_equal(&one->address, &other->address)));
+}
 
 /* The services before `index` and the ports before `port_index` are known to be distinct. */
 static int pair_check(struct reader *reader, const config_setting_t *group, const struct config *config, size_t index,
@@ -116,8 +174,7 @@ static int pair_check(struct reader *reader, const config_setting_t *group, cons
 		const struct config_service *other = &config->services[i];
 		size_t count = i == index ? port_index : other->port_count;
 
-		if (other->any_address != service->any_address ||
-		    (!service->any_address && !addr_equal(&other->address, &service->address)))
+		if (!place_equal(other, service))
 			continue;
 		for (size_t p = 0; p < count; p++)
 			if (other->ports[p] == service->ports[port_index])
@@ -139,6 +196,11 @@ static int service_check(struct reader *reader, const config_setting_t *group, c
 	if (!service->name[0] || !service->port_count)
 		return reader_fail(reader, group, "services[%zu] has no %s: a service needs a name and ports", index,
 				   service->name[0] ? "ports" : "name");
+	if (config->mode == MODE_GATEWAY && service->any_address)
+		return reader_fail(
+			reader, group,
+			"services[%zu] has no address: with mode = \"gateway\" a service needs one, for \"any\"" TOO_MUCH,
+			index);
 	for (size_t i = 0; i < index; i++)
 		if (strcmp(config->services[i].name, service->name) == 0)
 			return reader_fail(reader, config_setting_get_member(group, "name"),
@@ -173,7 +235,8 @@ int config_services_read(struct reader *reader, const config_setting_t *list, co
 		size_t index = config->service_count++;
 
 		config->services[index].any_address = true;
-		if (reader_section(reader, group, &service_section, &config->services[index]) != 0 ||
+		config->services[index].limit = config->mode == MODE_GATEWAY ? SERVICE_LIMIT_DEFAULT : 0;
+		if (reader_section(reader, group, &service_sections[config->mode], &config->services[index]) != 0 ||
 		    service_check(reader, group, config, index) != 0)
 			return -1;
 	}

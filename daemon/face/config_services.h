@@ -5,7 +5,7 @@
 
 #include "face/config_reader.h"
 
-/* Reads into the `struct config` at `target`. Returns 0, or -1 with the error written; config_free() frees in both
+/* Reads into the `struct config` at `target`, whose mode must be known. Returns 0, or -1 with the error written; config_free() frees in both
  * cases. */
 int config_services_read(struct reader *reader, const config_setting_t *list, const struct key *key, void *target);
 

@@ -6,8 +6,25 @@
 
 #include "face/command.h"
 #include "face/report_json.h"
+#include "synmoat/cookie.h"
 
 #define STATUS_SERVICES 8 /* `status` fits on a screen; `services` tells all */
+
+const char *report_level_name(enum report_level level)
+{
+	static const char *const names[] = {
+		[REPORT_OK] = "ok",
+		[REPORT_WARNING] = "warning",
+		[REPORT_FAULT] = "fault",
+	};
+
+	return names[level];
+}
+
+bool report_epoch_has_next(const struct report_epoch *epoch)
+{
+	return epoch->shared && epoch->next_from > epoch->epoch;
+}
 
 static const char *endpoint_text(const struct report_service *service, char text[REPORT_ENDPOINT_BYTES])
 {
@@ -143,7 +160,7 @@ static void service_row_text(const struct report_service *service, int name_widt
 {
 	char endpoint[REPORT_ENDPOINT_BYTES];
 
-	fprintf(out, "%-*s  %-*s  %-13s  %-7s  %-8s  %9" PRIu32, name_width, service->name, endpoint_width,
+	fprintf(out, "%-*s  %-*s  %-17s  %-7s  %-8s  %9" PRIu32, name_width, service->name, endpoint_width,
 		endpoint_text(service, endpoint), service->state, service->cookies, service->override,
 		service->half_open);
 	if (service->limit)
@@ -167,7 +184,7 @@ static void services_text(const struct report *report, FILE *out)
 		name_width = name > name_width ? name : name_width;
 		endpoint_width = address > endpoint_width ? address : endpoint_width;
 	}
-	fprintf(out, "%-*s  %-*s  %-13s  %-7s  %-8s  %9s  %9s  %9s  %9s  %9s  %9s  LEARNED\n", name_width, "NAME",
+	fprintf(out, "%-*s  %-*s  %-17s  %-7s  %-8s  %9s  %9s  %9s  %9s  %9s  %9s  LEARNED\n", name_width, "NAME",
 		endpoint_width, "ENDPOINT", "STATE", "COOKIES", "OVERRIDE", "HALF-OPEN", "LIMIT", "ARMS-AT", "DISARMS<",
 		"SYN/S", "SOURCES");
 	for (size_t i = 0; i < report->service_count; i++) {
@@ -244,6 +261,28 @@ static void bans_text(const struct report_ban *bans, size_t count, FILE *out)
 		fprintf(out, "%-*s  %6" PRIu32 "\n", (int)REPORT_SOURCE_BYTES - 1, bans[i].source, bans[i].left_s);
 }
 
+static void checks_text(const struct report_check *checks, size_t count, FILE *out)
+{
+	size_t found[REPORT_FAULT + 1] = {0};
+
+	for (size_t i = 0; i < count; i++) {
+		fprintf(out, "%-7s %s: %s\n", report_level_name(checks[i].level), checks[i].what, checks[i].text);
+		found[checks[i].level]++;
+	}
+	fprintf(out, "%zu warning%s, %zu fault%s\n", found[REPORT_WARNING], found[REPORT_WARNING] == 1 ? "" : "s",
+		found[REPORT_FAULT], found[REPORT_FAULT] == 1 ? "" : "s");
+}
+
+static void epoch_text(const struct report_epoch *epoch, FILE *out)
+{
+	fprintf(out, "epoch: %" PRIu32 ", %u s left\n", epoch->epoch, epoch->left_s);
+	fprintf(out, "secret: %s\n", epoch->shared ? "shared, from a file" : "our own");
+	fprintf(out, "fingerprint: %08" PRIx32 "\n", epoch->fingerprint);
+	if (report_epoch_has_next(epoch))
+		fprintf(out, "next secret: from epoch %" PRIu32 " (in %" PRIu64 " s)\n", epoch->next_from,
+			epoch->left_s + (uint64_t)(epoch->next_from - epoch->epoch - 1) * COOKIE_EPOCH_S);
+}
+
 /* --- text or JSON ------------------------------------------------------------------------------------------------- */
 
 void report_status(const struct report *report, bool json, FILE *out)
@@ -288,6 +327,16 @@ void report_cidrs(const char *list, const struct report_cidr *cidrs, size_t coun
 void report_bans(const struct report_ban *bans, size_t count, bool json, FILE *out)
 {
 	(json ? report_json_bans : bans_text)(bans, count, out);
+}
+
+void report_checks(const struct report_check *checks, size_t count, bool json, FILE *out)
+{
+	(json ? report_json_checks : checks_text)(checks, count, out);
+}
+
+void report_epoch(const struct report_epoch *epoch, bool json, FILE *out)
+{
+	(json ? report_json_epoch : epoch_text)(epoch, out);
 }
 
 void report_done(const char *what, bool json, FILE *out)

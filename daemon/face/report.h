@@ -18,10 +18,11 @@
 
 struct report_service {
 	char name[64];
-	char address[INET6_ADDRSTRLEN]; /* or "any" */
+	char address[CIDR_TEXT_BYTES]; /* or "any" */
 	uint16_t port;
 	const char *cookies;   /* "auto", "always", "never" */
-	const char *state;     /* "watching", "wary", "armed", "draining", "not listening" */
+	const char *state;     /* "watching", "wary", "armed", "draining", "not listening", "no answer yet", "refusing",
+				  "answers elsewhere", "network" */
 	const char *override;  /* what an administrator said: "arm", "disarm", or "auto" */
 	const char *character; /* of its load: "calm", "random-source flood", ... */
 	bool armed;
@@ -58,7 +59,7 @@ struct report_source {
 struct report {
 	const char *version;
 	uint64_t uptime_s;
-	const char *mode;   /* "host" */
+	const char *mode;   /* "host", "gateway" */
 	const char *policy; /* "enforce", "observe" */
 	bool armed;         /* any service */
 	unsigned shards;
@@ -91,6 +92,31 @@ struct report_ban {
 	uint32_t left_s;
 };
 
+/* One line of `check`. */
+enum report_level {
+	REPORT_OK,
+	REPORT_WARNING,
+	REPORT_FAULT,
+};
+
+struct report_check {
+	enum report_level level;
+	const char *what; /* a word or two, the same every time */
+	char text[256];   /* what is so, and unless it is ok, what to do */
+};
+
+const char *report_level_name(enum report_level level); /* "ok", "warning", "fault" */
+
+struct report_epoch {
+	bool shared; /* by a file, else our own */
+	uint32_t epoch;
+	unsigned left_s;      /* of it */
+	uint32_t fingerprint; /* of its secret */
+	uint32_t next_from;   /* shared: the epoch in which the newest secret of the file begins */
+};
+
+bool report_epoch_has_next(const struct report_epoch *epoch); /* than the one that counts now */
+
 /* Each writes one answer to `out`: with `json` one line with an object, or "error: out of memory". */
 void report_status(const struct report *report, bool json, FILE *out);
 void report_services(const struct report *report, bool json, FILE *out);
@@ -105,6 +131,9 @@ void report_explain(const char *source, const char *policy, const struct report_
 /* `list` is "allow" or "deny". */
 void report_cidrs(const char *list, const struct report_cidr *cidrs, size_t count, bool json, FILE *out);
 void report_bans(const struct report_ban *bans, size_t count, bool json, FILE *out);
+
+void report_checks(const struct report_check *checks, size_t count, bool json, FILE *out);
+void report_epoch(const struct report_epoch *epoch, bool json, FILE *out);
 
 /* Something was changed: `what` says what. */
 void report_done(const char *what, bool json, FILE *out);

@@ -2,6 +2,7 @@
 /* jansson's functions take a NULL from a failed one and fail as well: being out of memory surfaces in answer_write(). */
 #include "face/report_json.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 
 #include "face/command.h"
@@ -54,9 +55,9 @@ static json_t *service_json(const struct report_service *service)
 			 (json_int_t)service->arm_at, "disarm_at", (json_int_t)service->disarm_at, "syn_per_s",
 			 (json_int_t)service->syn_per_s, "distinct_sources", (json_int_t)service->distinct_sources,
 			 "completion_percent", (json_int_t)service->completion_percent, "top_source",
-			 text_or_null(service->top_source), "top_source_percent", (json_int_t)service->top_source_percent, "signature",
-			 text_or_null(service->signature), "signature_percent", (json_int_t)service->signature_percent,
-			 "learned", learned_json(service));
+			 text_or_null(service->top_source), "top_source_percent",
+			 (json_int_t)service->top_source_percent, "signature", text_or_null(service->signature),
+			 "signature_percent", (json_int_t)service->signature_percent, "learned", learned_json(service));
 	/* clang-format on */
 }
 
@@ -167,6 +168,28 @@ void report_json_bans(const struct report_ban *bans, size_t count, FILE *out)
 		array = array_with(
 			array, json_pack("{s:s, s:I}", "source", bans[i].source, "left_s", (json_int_t)bans[i].left_s));
 	answer_write(json_pack("{s:o}", "bans", array), out);
+}
+
+void report_json_checks(const struct report_check *checks, size_t count, FILE *out)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		array = array_with(array, json_pack("{s:s, s:s, s:s}", "level", report_level_name(checks[i].level),
+						    "what", checks[i].what, "text", checks[i].text));
+	answer_write(json_pack("{s:o}", "checks", array), out);
+}
+
+void report_json_epoch(const struct report_epoch *epoch, FILE *out)
+{
+	json_t *next = report_epoch_has_next(epoch) ? json_integer(epoch->next_from) : json_null();
+	char fingerprint[9];
+
+	snprintf(fingerprint, sizeof(fingerprint), "%08" PRIx32, epoch->fingerprint);
+	answer_write(json_pack("{s:I, s:I, s:b, s:s, s:o}", "epoch", (json_int_t)epoch->epoch, "left_s",
+			       (json_int_t)epoch->left_s, "shared", epoch->shared, "fingerprint", fingerprint,
+			       "next_from", next),
+		     out);
 }
 
 void report_json_done(const char *what, FILE *out)

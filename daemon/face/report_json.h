@@ -14,6 +14,8 @@ void report_json_explain(const char *source, const char *policy, const struct re
 			 FILE *out);
 void report_json_cidrs(const char *list, const struct report_cidr *cidrs, size_t count, FILE *out);
 void report_json_bans(const struct report_ban *bans, size_t count, FILE *out);
+void report_json_checks(const struct report_check *checks, size_t count, FILE *out);
+void report_json_epoch(const struct report_epoch *epoch, FILE *out);
 void report_json_done(const char *what, FILE *out);
 
 #endif

@@ -40,6 +40,8 @@ enum treatment {
 	TREAT_LEARN,     /* as before, and the server's SYN-ACK is */
 	TREAT_HANDOVER,  /* a rewritten SYN: whatever the server answers is wanted */
 	TREAT_UNPROVEN,  /* to be dropped unless conntrack knows the connection */
+	TREAT_SEEN = 8,  /* a SYN that passes and is not watched */
+	TREAT_STRAY,     /* as TREAT_UNPROVEN, and from a source that holds no cookie of ours */
 };
 
 enum decision_send {
@@ -63,9 +65,18 @@ struct decision {
 	bool forget_flow;      /* conntrack's entry of `splice` is to be deleted */
 	int trip;              /* index of the service that has to be armed or wary before the next SYN, or -1 */
 	bool ban;              /* `bans` of the guard has a new entry */
+	bool found;            /* `found` has */
 };
 
 #define GUARD_BANS_MAX 256
+#define GUARD_FOUND_MAX 64
+
+/* A server in a network behind this host: it has answered, and is no service of its own yet. */
+struct guard_found {
+	struct addr address;
+	uint16_t port;
+	uint16_t service; /* the network's */
+};
 
 struct guard_limits {
 	struct policy policy;
@@ -91,9 +102,12 @@ struct guard {
 	struct cap *replies;
 	struct tally *tallies;      /* [SERVICES_MAX] */
 	uint64_t (*learn_at_ns)[2]; /* [SERVICES_MAX][IPv4, IPv6]: when a SYN may next be used to learn */
-	uint32_t held;              /* packets in all of `splices` */
-	uint32_t ban_count;         /* sources to be banned; the supervisor takes them away */
+	uint32_t *unheard;  /* [SERVICES_MAX]: cookies sent since the server last answered, or a SYN passed to see */
+	uint32_t held;      /* packets in all of `splices` */
+	uint32_t ban_count; /* sources to be banned; the supervisor takes them away */
 	struct addr bans[GUARD_BANS_MAX];
+	uint32_t found_count; /* likewise */
+	struct guard_found found[GUARD_FOUND_MAX];
 	uint64_t cookies_fail_until_ns; /* they cannot be sent: SYNs pass till then */
 	uint64_t counters[OUTCOME_COUNT];
 };

@@ -18,13 +18,15 @@
 	OUTCOME(SYN_DENIED, "syn_denied", "SYNs of denied sources, dropped there (observe: would have been)") \
 	OUTCOME(SYN_BANNED, "syn_banned", "SYNs of banned sources, dropped there (observe: would have been)") \
 	OUTCOME(SYN_CAPPED, "syn_capped", "SYNs left without an answer to spare a bystander") \
-	OUTCOME(SYN_TO_LEARN, "syn_to_learn", "SYNs of an armed service passed to learn its options") \
+	OUTCOME(SYN_TO_LEARN, "syn_to_learn", "SYNs of an armed service passed to learn from the server's answer") \
+	OUTCOME(SYN_UNFOUND, "syn_unfound", "SYNs into a network, to a server that has not answered yet, passed") \
 	OUTCOME(SYN_SIGNED, "syn_signed", "SYNs with a signature for the kernel to check (TCP-MD5, TCP-AO), passed") \
 	OUTCOME(SYN_UNKNOWN, "syn_unknown", "SYNs to no service any more, passed") \
 	OUTCOME(SYN_MALFORMED, "syn_malformed", "SYNs that could not be parsed, dropped while armed") \
 	OUTCOME(SYNACK_UNSENT, "synack_unsent", "cookies and resets to clients that could not be sent") \
 	OUTCOME(ACK_COOKIE_VALID, "ack_cookie_valid", "third ACKs with a valid cookie") \
 	OUTCOME(ACK_COOKIE_INVALID, "ack_cookie_invalid", "ACKs without one, left to conntrack") \
+	OUTCOME(STRAY_RESET, "stray_reset", "segments of connections that nobody knows, answered with a RST") \
 	OUTCOME(ACK_OVER_RATE, "ack_over_rate", "third ACKs with a valid cookie refused for their source's rate") \
 	OUTCOME(ACK_HELD, "ack_held", "packets held until the server answered") \
 	OUTCOME(ACK_HOLD_FULL, "ack_hold_full", "packets dropped for lack of room to hold them") \
@@ -42,7 +44,7 @@
 	OUTCOME(SOURCE_BANNED, "source_banned", "bans for exceeding the rate limit") \
 	OUTCOME(SOURCE_EVICTED, "source_evicted", "sources that gave way in a full table") \
 	OUTCOME(OPTIONS_LEARNED, "options_learned", "SYN-ACKs of a server read for its options") \
-	OUTCOME(ICMP_TRANSLATED, "icmp_translated", "path-MTU errors translated to the server's sequence space") \
+	OUTCOME(ICMP_TRANSLATED, "icmp_translated", "ICMP errors translated to the server's sequence space") \
 	OUTCOME(PACKET_PASSED, "packet_passed", "queued packets that needed nothing, passed") \
 	OUTCOME(PACKET_MALFORMED, "packet_malformed", "queued packets that could not be parsed") \
 	OUTCOME(CONNTRACK_ERROR, "conntrack_error", "requests to conntrack that failed") \

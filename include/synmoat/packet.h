@@ -40,7 +40,7 @@ struct segment {
 
 enum packet_kind {
 	PACKET_TCP,
-	PACKET_TOO_BIG, /* ICMP "fragmentation needed" (RFC 792, 1191) or ICMPv6 "packet too big" (RFC 4443 3.2) */
+	PACKET_ERROR, /* ICMP that quotes what it is about: types 3, 11, 12 (RFC 792), ICMPv6 types 1 to 4 (RFC 4443 3) */
 	PACKET_OTHER,
 	PACKET_MALFORMED, /* lengths that contradict each other or the capture */
 };
@@ -57,11 +57,11 @@ size_t segment_write(uint8_t *out, size_t room, const struct segment *segment);
 /* Gives a TCP packet that packet_parse() accepted another sequence number, checksum included. */
 void packet_set_seq(uint8_t *data, size_t bytes, uint32_t seq);
 
-/* The flow whose server-to-client segment a PACKET_TOO_BIG quotes; false if it quotes none. */
+/* The flow whose server-to-client segment a PACKET_ERROR quotes; false if it quotes none. */
 bool packet_quoted_flow(const uint8_t *data, size_t bytes, struct flow *flow);
 
 /* Subtracts `delta` from the quoted sequence number, ICMP checksum included (RFC 1624). Only after
- * packet_quoted_flow() said yes. */
+ * packet_quoted_flow() said yes. What may follow the quote (RFC 4884) stays as it is. */
 void packet_shift_quoted_seq(uint8_t *data, size_t bytes, uint32_t delta);
 
 static inline uint16_t load_be16(const uint8_t *bytes)

@@ -25,6 +25,7 @@
 
 #define SERVICES_MAX 1024
 #define SERVICE_NAME_BYTES 64
+#define SERVICE_LIMIT_DEFAULT 256 /* behind this host, where no listener can be asked */
 
 enum service_posture {
 	SERVICE_WATCHING,
@@ -53,6 +54,14 @@ enum service_patience {
 	SERVICE_ARMS_NEVER,
 };
 
+/* Whether the server behind this host takes connections, as far as it is known. On this host itself whoever listens does. */
+enum service_answers {
+	SERVICE_ANSWERS,           /* its SYN-ACKs come by */
+	SERVICE_ANSWERS_NOT_YET,   /* nothing has come from it so far */
+	SERVICE_REFUSES,           /* it resets */
+	SERVICE_ANSWERS_ELSEWHERE, /* its clients are answered, but not through this host */
+};
+
 /* What the server itself answers to a SYN, learned from its SYN-ACKs. An option counts as known once a SYN that offered
  * it was answered; then its absence means that the server does not want it. */
 enum {
@@ -75,10 +84,11 @@ struct service {
 	char name[SERVICE_NAME_BYTES];
 	bool any_address;
 	struct addr address;
+	uint8_t host_bits; /* the last bits of the address that do not count: 0 = one address */
 	uint16_t port;
 	enum service_cookies cookies;
 	enum service_override override;
-	uint32_t configured_limit; /* 0 = the listener's */
+	uint32_t configured_limit; /* 0 = the listener's, or learned */
 
 	_Atomic uint32_t limit;  /* half-open entries the listener can hold; 0 = unknown */
 	_Atomic uint32_t arm_at; /* entries */
@@ -94,10 +104,15 @@ struct service {
 	_Atomic bool everybody;         /* proven sources are, too: cookies = always */
 	_Atomic bool untracked;         /* conntrack is told not to see it (notrack): a handover cannot be */
 	_Atomic uint64_t learned[2];    /* packed struct service_learned: [0] IPv4, [1] IPv6 */
+	_Atomic bool behind;            /* the server is behind this host, and what it answers tells about it: */
+	_Atomic uint8_t answers;        /* enum service_answers */
+	_Atomic uint64_t answered_ns;   /* when a SYN-ACK last came; 0 = never */
+	_Atomic uint32_t unanswered;    /* handovers in a row without one, although their clients had sent data */
 
 	bool in_use; /* the supervisor's from here on */
 	bool fresh;  /* new in its slot: what is known there is of another */
 	bool wanted;
+	bool found; /* in a network behind this host, which the config declares */
 	bool listening;
 	uint32_t kernel_young;  /* entries of the kernel as old as ours are: more than ours when ACKs are forged */
 	bool accept_queue_full; /* of one of its listeners: the server does not take what is ready */
@@ -106,6 +121,8 @@ struct service {
 	uint64_t calm_since_ns;        /* 0 = load is not below disarm_at */
 	uint64_t since_ns;             /* of the posture */
 	uint64_t pressed_since_ns;     /* load is at or above arm_at; 0 = it is not */
+	uint32_t learned_limit;        /* behind this host: the most entries that the server has been seen to bear */
+	bool said_elsewhere;           /* the log has heard that its answers do not come by */
 };
 
 struct service_timing {
@@ -124,7 +141,8 @@ struct service_thresholds {
 /* Sets limit and thresholds. With limit 0, unknown, a service neither trips nor stays armed. */
 void service_set_limit(struct service *service, uint32_t limit, const struct service_thresholds *thresholds);
 
-/* What counts: the operator's word, else the config's. */
+/* What counts: the operator's word, else the config's. Never, whatever they say, for a service that cannot be handed over
+ * (notrack) or that may not be answered for. */
 enum service_cookies service_cookies(const struct service *service);
 
 /* Whether `load` (half-open entries) arms the service, as things stand. Any thread. */
@@ -142,21 +160,49 @@ enum service_posture service_next(struct service *service, const struct service_
 				  uint64_t now_ns);
 void service_enter(struct service *service, enum service_posture posture, uint64_t now_ns);
 
+/* ---- behind this host ---- */
+
+/* Its SYN-ACK; or its RST to a SYN; or a handover that it has not answered, although the client had sent data. Each may
+ * change what is known of it. A RST counts only when no SYN-ACK has come for SERVICE_REFUSAL_NS: a server may refuse some
+ * and take others. Silence counts only when it lasts SERVICE_SILENCE_NS: a full backlog is silent, too. Of a network only
+ * answers count: one of its servers that refuses or is silent says nothing of the others. Any thread. */
+#define SERVICE_REFUSAL_NS 2000000000ULL
+#define SERVICE_SILENCE_NS 30000000000ULL
+#define SERVICE_SILENT_HANDOVERS 3
+void service_answered(struct service *service, uint64_t now_ns);
+void service_refused(struct service *service, uint64_t now_ns);
+void service_unanswered(struct service *service, uint64_t now_ns);
+
+/* Whether cookies may be sent in its name: it is one server, and answers. Any thread. */
+bool service_may_be_answered_for(const struct service *service);
+
+/* Whether it is time to see by a SYN that passes whether it still answers: nothing has been heard for a second. Any
+ * thread. */
+bool service_answer_is_stale(const struct service *service, uint64_t now_ns);
+
+/* Takes note that `half_open` entries were borne: of `begun` handshakes lately `completed` were completed. Returns whether
+ * the learned limit has grown. */
+bool service_bore(struct service *service, uint32_t half_open, uint32_t begun, uint32_t completed);
+
+/* What its limit is unless it is configured. */
+uint32_t service_learned_limit(const struct service *service);
+
 /* LEARNED_* bits of the options that a SYN offers. */
 uint8_t service_offered(const struct tcp_options *options);
 
 struct service_learned service_learned(const struct service *service, bool v6);
 
-/* Takes what a SYN-ACK says, given what (LEARNED_*) its SYN offered. */
+/* Takes what a SYN-ACK says, given what (LEARNED_*) its SYN offered. Of a network nothing: its servers differ. */
 void service_learn(struct service *service, bool v6, const struct tcp_options *answer, uint16_t window,
 		   uint8_t offered);
 
-/* An address and port that somebody listens on, and the service that it belongs to. The unspecified address of a family
- * (addr_unspecified()) stands for all its addresses. */
+/* An address and port that somebody listens on, or a network behind this host, and the service that it belongs to. The
+ * unspecified address of a family (addr_unspecified()) stands for all its addresses. */
 struct service_binding {
-	struct addr address;
+	struct addr address; /* those of its bits that do not count are zero */
 	uint16_t port;
 	uint16_t service;
+	uint8_t host_bits; /* as in struct service */
 };
 
 static inline struct addr addr_unspecified(bool v6)
@@ -168,11 +214,12 @@ static inline struct addr addr_unspecified(bool v6)
 /* Which service a destination belongs to. Immutable once built: shards are handed a new one. */
 struct service_map;
 
-/* Of several bindings of one address and port the last counts. NULL when out of memory. */
+/* Of several bindings of one address (or network) and port the last counts. NULL when out of memory. */
 struct service_map *service_map_new(const struct service_binding *bindings, unsigned count);
 void service_map_free(struct service_map *map);
 
-/* The service's index: the exact address's, else the unspecified one's; -1 if none. */
+/* The service's index: the exact address's, else that of the smallest network it is in, else the unspecified one's; -1 if
+ * none. */
 int service_map_find(const struct service_map *map, const struct addr *address, uint16_t port);
 
 #endif

@@ -48,6 +48,8 @@ struct splice {
 	bool retry_due; /* the client's next bare ACK becomes the SYN again */
 	uint8_t flags;  /* of the third ACK: it may carry PSH or FIN */
 	uint8_t hops, tos;
+	bool data_sent; /* by the client, whether there was room for it or not */
+	bool heard;     /* the server has sent something, whatever it was */
 	bool timestamps;
 	struct cookie_options options;
 	uint16_t window; /* of the third ACK, scaled by the client */
@@ -80,6 +82,10 @@ void splice_remove(struct splice_table *table, struct splice *splice);
 
 /* An entry whose stage is over, or NULL. */
 struct splice *splice_due(struct splice_table *table, uint64_t now_ns);
+
+/* How many are in SYN_SENT, and of those asked for again the one that has waited longest, or NULL. */
+uint32_t splice_waiting(const struct splice_table *table);
+struct splice *splice_longest_waiting(struct splice_table *table);
 
 /* Any entry, or NULL: for shutting down. */
 struct splice *splice_any(struct splice_table *table);

@@ -5,65 +5,52 @@
 # handed over; what the ends notice of that must be nothing. The ends are tests/peer.py.
 #
 # Environment, for the variants of matrix.sh:
-#   BULK_MB=300         size of the big transfers
+#   BULK_MB=300 NODAEMON=   as in ends.sh
 #   FAMILIES="4 6"
-#   TCP_LOOSE=1         nf_conntrack_tcp_loose of the server
-#   ADMIN_RULES=        1: the server's admin has an INPUT chain of his own, policy drop
+#   TCP_LOOSE=1         nf_conntrack_tcp_loose where the daemon is
+#   ADMIN_RULES=        1: the admin has an INPUT chain of his own, or FORWARD chain on a gateway, policy drop
+#   GATEWAY=            1: the daemon is on a gateway before the server
+#   NAT=none            dnat, masq or both, on the gateway
 #   CLIENT_SYSCTL=      e.g. "net.ipv4.tcp_sack=0 net.ipv4.tcp_timestamps=0"
-#   NODAEMON=           1: without synmoatd, which proves the tests themselves
 #   ONLY=               a regular expression: only the tests whose name matches
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=../ends.sh
+. "$(dirname "$0")/../ends.sh"
+GATEWAY=${GATEWAY:-} NAT=${NAT:-none}
+# shellcheck source=../gateway.sh
+[ -z "$GATEWAY" ] || . "$(dirname "$0")/../gateway.sh"
 
-FAMILIES=${FAMILIES:-4 6} NODAEMON=${NODAEMON:-} ONLY=${ONLY:-}
+FAMILIES=${FAMILIES:-4 6} ONLY=${ONLY:-}
 ADMIN_RULES=${ADMIN_RULES:-} CLIENT_SYSCTL=${CLIENT_SYSCTL:-}
-MB=1000000
-BULK=$((${BULK_MB:-300} * MB))
 CLOSED=7098 LONE=7099 # ports; those of the behaviours are in peer.py
 ONCE='limit rate 1/day burst 1 packets'
 SYN='tcp flags & (syn | ack) == syn'
 SYNACK='tcp flags & (syn | ack) == syn | ack'
+OUR_SYNACK=$SYNACK # the server's own
+[ -n "$GATEWAY" ] || OUR_SYNACK="ct direction reply ct state established $SYNACK"
 THIRD_ACK='tcp flags & (syn | fin | rst | ack) == ack tcp dport 7001-7099'
 FIN='tcp flags & fin == fin'
+# Where clients' packets come in: to the daemon's host, and, the same unless that is a gateway, to the server.
 AT_SRV='ingress device eth0 priority 0' AT_CLI='ingress device c0 priority 0'
 
 # ---- the two ends
 
-# peer SCENARIO [OPTION...]: one client scenario towards $HOST; far_peer: the same from behind a narrow link.
-peer() { in_cli timeout 150 "$TESTS/peer.py" "$1" "$HOST" "${@:2}"; }
-far_peer() { in_atk timeout 150 "$TESTS/peer.py" "$1" "$HOST" --source "$FAR" "${@:2}"; }
-
-peer_server()
-{
-    : >"$WORK/peer.log"
-    in_srv "$TESTS/peer.py" serve --device eth0 >>"$WORK/peer.log" 2>&1 &
-    wait_until 10 logged serving
-}
-
-logged() { grep -qxF "$*" "$WORK/peer.log"; }
-server_says() { wait_until 10 logged "$@"; }
+# far_peer SCENARIO [OPTION...]: the same as peer from behind a narrow link.
+far_peer() { in_atk timeout 150 "$TESTS/peer.py" "$1" "$HOST" ${PRIME:+--prime} --source "$FAR" "${@:2}"; }
 
 # family 4|6: who is who in it.
 family()
 {
     F=$1
-    if [ "$F" = 4 ]; then HOST=$SRV4 CLIENT=$CLI4 BANNED=10.78.66.6 FAR=10.79.0.2 FAR_MTU=1400
-    else HOST=$SRV6 CLIENT=$CLI6 BANNED=fd78::666 FAR=fd79::2 FAR_MTU=1280; fi
+    if [ "$F" = 4 ]; then HOST=$SRV4 CLIENT=$CLI4 BANNED=10.78.66.6 FAR=10.79.0.2 FAR_MTU=1400 INNER=${INNER4:-}
+    else HOST=$SRV6 CLIENT=$CLI6 BANNED=fd78::666 FAR=fd79::2 FAR_MTU=1280 INNER=${INNER6:-}; fi
+    # as the server sees them
+    case $NAT in masq | both) CLIENT=$INNER FAR_SEEN=$INNER ;; *) FAR_SEEN=$FAR ;; esac
 }
 
 # ---- what a test is
-
-handed_since() { [ "$(counter handed_over)" -ge "$1" ]; }
-
-# handed_over COUNT CMD...: CMD succeeds, and so many connections were handed over meanwhile.
-handed_over()
-{
-    local due=$1; shift
-    [ -z "$NODAEMON" ] || { "$@"; return; }
-    due=$((due + $(counter handed_over))) && "$@" && wait_until 1 handed_since "$due"
-}
-handed() { handed_over 1 "$@"; }
 
 # plain NAME CMD..., each NAME CMD...: a check per family; each asks for a handover too.
 plain()
@@ -79,13 +66,13 @@ plain()
 }
 each() { plain "$1" handed "${@:2}"; }
 
-# dropping srv|cli HOOK MATCH CMD...: CMD while the packets that match are lost at HOOK, or meet another $VERDICT there;
-# then $LOST is their number.
+# dropping srv|daemon|cli HOOK MATCH CMD...: CMD while the packets that match are lost at HOOK, or meet another $VERDICT
+# there; then $LOST is their number.
 dropping()
 {
     local side=in_$1 hook=$2 match=$3 status; shift 3
     "$side" nft "add table inet lossy; add chain inet lossy drops { type filter hook $hook; }" || return
-    "$side" nft "add rule inet lossy drops $match counter ${VERDICT:-drop}" || return
+    "$side" nft "add rule inet lossy drops $NOT_PRIMING $match counter ${VERDICT:-drop}" || return
     "$@"
     status=$?
     LOST=$("$side" nft -j list table inet lossy | jq '[.. | .counter?.packets? // empty] | add')
@@ -93,7 +80,7 @@ dropping()
     return "$status"
 }
 
-# losing srv|cli HOOK MATCH CMD...: the same, and at least one packet must have been lost.
+# losing srv|daemon|cli HOOK MATCH CMD...: the same, and at least one packet must have been lost.
 losing()
 {
     dropping "$@" || return
@@ -105,7 +92,7 @@ lossy()
 {
     local match='meta l4proto tcp numgen random mod 1000 < 5' status
     offload off
-    dropping srv "$AT_SRV" "$match" dropping cli "$AT_CLI" "$match" "$@"
+    dropping daemon "$AT_SRV" "$match" dropping cli "$AT_CLI" "$match" "$@"
     status=$?
     offload on
     return "$status"
@@ -116,7 +103,7 @@ offload()
     in_cli ethtool -K c0 tso "$1" gso "$1" >/dev/null
 }
 
-# with srv|cli SYSCTL=VALUE CMD...
+# with daemon|cli SYSCTL=VALUE CMD...
 with()
 {
     local side=in_$1 set=$2 old status; shift 2
@@ -129,13 +116,6 @@ with()
 }
 
 # ---- byte for byte
-
-# both BYTES: up and down at once; each end saw the right checksum.
-both()
-{
-    local sum
-    sum=$(peer both --bytes "$1") && server_says end duplex "$CLIENT" "$sum"
-}
 
 halfclose_mirror()
 {
@@ -188,12 +168,13 @@ opening_tests()
 loss_tests()
 {
     each "our SYN-ACK is lost: the client asks again" losing cli "$AT_CLI" "$SYNACK $ONCE" peer echo
-    each "the third ACK is lost: the data opens" losing srv "$AT_SRV" "$THIRD_ACK $ONCE" peer echo
+    each "the third ACK is lost: the data opens" losing daemon "$AT_SRV" "$THIRD_ACK $ONCE" peer echo
     each "the third ACK is lost with its data: its repetition opens" \
-        losing srv "$AT_SRV" "$THIRD_ACK $ONCE" peer ack-with-data --bytes 50000
+        losing daemon "$AT_SRV" "$THIRD_ACK $ONCE" peer ack-with-data --bytes 50000
     each "the server misses its SYN: it is repeated though the client waits in silence" before_the_answer banner
-    each "the server's SYN-ACK is lost: it comes again" losing srv 'output priority -199' \
-        "ct direction reply ct state established $SYNACK $ONCE" peer banner
+    each "the server's SYN-ACK is lost: it comes again" losing srv 'output priority -199' "$OUR_SYNACK $ONCE" peer banner
+    [ -z "$GATEWAY" ] || each "our ACK to the server is lost: it comes again" \
+        losing srv "$AT_SRV" "$THIRD_ACK $ONCE" peer banner
 }
 
 # ---- refusals
@@ -215,6 +196,13 @@ refused_late()
     return "$status"
 }
 
+# A gateway has to find out first, and again, that there is a server.
+silenced()
+{
+    [ -z "$GATEWAY" ] || wait_until 10 handed peer echo || return
+    PRIME=$GATEWAY losing srv 'input priority -1' "$SYN" peer silenced --patience 20
+}
+
 stays_out()
 {
     peer banned --source "$BANNED" --patience 3 && ! grep -q " $BANNED" "$WORK/peer.log"
@@ -224,10 +212,8 @@ refusal_tests()
 {
     plain "a closed port is a reset at once" peer refused --port "$CLOSED" --patience 3
     plain "a listener that closed before the third ACK came is a reset at once" refused_late
-    VERDICT='reject with tcp reset' plain "an admin's REJECT is a reset in the end" \
-        losing srv 'input priority -1' "$SYN" peer silenced --patience 20
-    [ -n "$NODAEMON" ] || plain "a silent server is a reset in the end" \
-        losing srv 'input priority -1' "$SYN" peer silenced --patience 20
+    VERDICT='reject with tcp reset' plain "an admin's REJECT is a reset in the end" silenced
+    with_daemon plain "a silent server is a reset in the end" silenced
     [ -z "$ADMIN_RULES" ] || plain "a client whom the admin bans on its interface stays out" stays_out
 }
 
@@ -307,7 +293,7 @@ outlive_disarming()
 rearmed() { rearm && "$@"; }
 ALL_DISARMED='[.services[].armed | not] | all'
 
-idle() { with srv net.netfilter.nf_conntrack_tcp_timeout_established=3 peer idle --seconds 7; }
+idle() { with daemon net.netfilter.nf_conntrack_tcp_timeout_established=3 peer idle --seconds 7; }
 
 # ---- fidelity
 
@@ -346,15 +332,15 @@ far_up()
     ip -n "$ATK" link set f0 up
     ip -n "$CLI" route add 10.79.0.2 dev c1 mtu lock 1400
     ip -n "$CLI" route add fd79::2 dev c1 mtu lock 1280
-    ip -n "$SRV" route add 10.79.0.0/24 via "$CLI4"
-    ip -n "$SRV" route add fd79::/64 via "$CLI6"
-    ip -n "$ATK" route add 10.77.1.0/24 via 10.79.0.1
-    ip -n "$ATK" route add fd77:1::/64 via fd79::1
+    ip -n "$DAEMON_NS" route add 10.79.0.0/24 via "$CLI4"
+    ip -n "$DAEMON_NS" route add fd79::/64 via "$CLI6"
+    ip -n "$ATK" route add 10.77.0.0/16 via 10.79.0.1
+    ip -n "$ATK" route add fd77::/16 via fd79::1
     wait_until 5 far_reached
 }
 far_reached() { family 4; far_peer echo 2>/dev/null; }
 
-path_mtu() { ip -n "$SRV" route get "$FAR" | grep -o 'mtu [0-9]*'; }
+path_mtu() { ip -n "$SRV" route get "$FAR_SEEN" | grep -o 'mtu [0-9]*'; }
 
 narrow_path()
 {
@@ -384,10 +370,12 @@ modest_tests()
 
 admin_rules()
 {
-    in_srv nft -f - <<-END
+    local hook=input
+    [ -z "$GATEWAY" ] || hook=forward
+    in_daemon nft -f - <<-END
 	table inet admin {
-	    chain input {
-	        type filter hook input priority 0; policy drop;
+	    chain $hook {
+	        type filter hook $hook priority 0; policy drop;
 	        iifname "lo" accept
 	        iifname "eth0" ip saddr 10.78.66.6 drop
 	        iifname "eth0" ip6 saddr fd78::666 drop
@@ -402,12 +390,17 @@ admin_rules()
 
 config() # always|never
 {
-    echo "mode = \"host\"; services = ( { name = \"peer\"; address = \"any\"; cookies = \"$1\";
-        ports = [$(seq -s, 7001 7010), $CLOSED, $LONE]; } );"
+    local ports more="cookies = \"$1\";"
+    ports=$(seq -s, 7001 7010),$CLOSED,$LONE
+    if [ -n "$GATEWAY" ]; then
+        gateway_config "$(service peer "$SRV4" "$ports" "$more"), $(service peer6 "$SRV6" "$ports" "$more")"
+    else
+        echo "mode = \"host\"; services = ( $(service peer any "$ports" "$more") );"
+    fi
 }
 
 # Whatever the daemon wants to learn from first connections, it learns here.
-warm_up() { local f; for f in $FAMILIES; do family "$f"; peer knock; wait_until 10 handed peer knock || return; done; }
+warm_up() { local f; for f in $FAMILIES; do family "$f"; peer knock; wait_until 10 handed_over 10 peer knock || return; done; }
 
 reload() { config_write "$(config "$1")" && kill -HUP "$DAEMON_PID"; } # always|never
 rearm() { reload always && warm_up; }
@@ -415,16 +408,16 @@ rearm() { reload always && warm_up; }
 stage()
 {
     local f set
-    topo_up
+    if [ -n "$GATEWAY" ]; then gateway_up "$NAT"; else topo_up; fi
     for set in $CLIENT_SYSCTL; do in_cli sysctl -qw "$set"; in_atk sysctl -qw "$set"; done
-    in_srv sysctl -qw "net.netfilter.nf_conntrack_tcp_loose=${TCP_LOOSE:-1}"
+    in_daemon sysctl -qw "net.netfilter.nf_conntrack_tcp_loose=${TCP_LOOSE:-1}"
     [ -z "$ADMIN_RULES" ] || admin_rules
     peer_server || exit 1
     for f in $FAMILIES; do family "$f"; portrait "direct$F" $((20300 + F)) || exit 1; done
     holds older
     [ -n "$NODAEMON" ] || daemon_start "$(config never)" || exit 1
     holds unarmed
-    [ -n "$NODAEMON" ] || check "a reload arms the services" rearm
+    with_daemon check "a reload arms the services" rearm
     plain "idle connections older than the daemon live on, even if older than conntrack" live_on older
     plain "idle connections older than the arming live on" live_on unarmed
 }
@@ -434,10 +427,11 @@ each "both ends agree on the same as without a handover" as_direct
 opening_tests
 loss_tests
 refusal_tests
+[ -z "$GATEWAY" ] || with_daemon check "servers that refused are answered for again" warm_up
 closing_tests
 each "an idle connection lives by its keepalives" idle
 modest_tests
 narrow_tests
 bulk_tests
-[ -n "$NODAEMON" ] || plain "handed-over connections outlive the disarming" rearmed outlive_disarming
-[ -n "$NODAEMON" ] || check "the daemon stops cleanly" daemon_stop
+with_daemon plain "handed-over connections outlive the disarming" rearmed outlive_disarming
+with_daemon check "the daemon stops cleanly" daemon_stop

@@ -50,8 +50,9 @@ static inline void guard_make_with(const struct policy *policy, const struct sou
 		.prefixes = *prefixes,
 	};
 	struct cookie_secret secret = {.epoch = 78, .keys = {{{1, 2}}, {{3, 4}}}};
-	struct service_binding bindings[] = {
-		{address("192.0.2.1"), 80, WEB}, {address("2001:db8::1"), 80, WEB}, {address("192.0.2.1"), 25, OLD}};
+	struct service_binding bindings[] = {{address("192.0.2.1"), 80, WEB, 0},
+					     {address("2001:db8::1"), 80, WEB, 0},
+					     {address("192.0.2.1"), 25, OLD, 0}};
 
 	memset(services, 0, sizeof(services));
 	service_set_limit(&services[WEB], 8, &thresholds);
@@ -110,7 +111,7 @@ static inline struct segment client_to_web(uint32_t n, uint8_t flags)
 		.destination_port = 80,
 		.seq = n * 1000,
 		.flags = flags,
-		.hops = 57,
+		.hops = 99,
 		.tos = 0x28,
 		.window = 500,
 		.options = {.wscale = -1},

@@ -52,6 +52,8 @@ static const struct {
 	{"allow list", VERB_ALLOW_LIST, false},
 	{"deny list", VERB_DENY_LIST, false},
 	{"ban list", VERB_BAN_LIST, false},
+	{"check", VERB_CHECK, false},
+	{"secret show-epoch", VERB_SECRET_SHOW_EPOCH, false},
 	{"version", VERB_VERSION, false},
 	{"help", VERB_HELP, false},
 	{"arm web", VERB_ARM, true},
@@ -62,6 +64,7 @@ static const struct {
 	{"deny add 2001:db8::/32", VERB_DENY_ADD, true},
 	{"deny del 2001:db8::/32", VERB_DENY_DEL, true},
 	{"ban lift 192.0.2.7", VERB_BAN_LIFT, true},
+	{"secret rotate", VERB_SECRET_ROTATE, true},
 	{"reload", VERB_RELOAD, true},
 };
 /* clang-format on */
@@ -138,15 +141,17 @@ END_TEST
 
 START_TEST(an_unknown_request_is_answered_with_the_known_ones)
 {
-	static const char *const bad[] = {"",    "stat",      "statuses",    "json",   "allow", "allow json",
-					  "ban", "deny lift", "ban add ::1", "Status", "list"};
+	static const char *const bad[] = {"",           "stat",   "statuses",    "json",        "allow",
+					  "allow json", "ban",    "deny lift",   "ban add ::1", "Status",
+					  "list",       "secret", "secret show", "show-epoch",  "rotate"};
 	char expected[COMMAND_ERROR_BYTES];
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		snprintf(expected, sizeof(expected),
 			 "error: unknown request \"%s\": known are status, services, sources, explain, allow list, "
-			 "deny list, ban list, version, help, arm, disarm, auto, allow add, allow del, deny add, "
-			 "deny del, ban lift, reload, each also followed by \"json\"",
+			 "deny list, ban list, check, secret show-epoch, version, help, arm, disarm, auto, allow add, "
+			 "allow del, deny add, deny del, ban lift, secret rotate, reload, each also followed by "
+			 "\"json\"",
 			 bad[i]);
 		refused_with(bad[i], expected);
 	}

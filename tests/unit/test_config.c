@@ -8,7 +8,11 @@
 #include "unit.h"
 
 #define ROOT_KEYS \
-	"mode, policy, services, allow, deny, backlog, sources, rate_limit, reflection, tables, queues, control"
+	"mode, policy, on_overload, on_exit, services, allow, deny, gateway, backlog, sources, rate_limit, reflection, " \
+	"tables, queues, control"
+
+/* A gateway needs services. */
+#define BEHIND "services = ( { name = \"web\"; address = \"192.0.2.0/24\"; ports = [80]; } );\n"
 
 static char path[] = "/tmp/synmoat-config-XXXXXX";
 static char error[1024];
@@ -70,7 +74,10 @@ static struct addr literal(const char *text)
 
 static void check_defaults(const struct config *checked)
 {
+	ck_assert_int_eq(checked->mode, MODE_HOST);
 	ck_assert_int_eq(checked->policy, POLICY_ENFORCE);
+	ck_assert_int_eq(checked->on_overload, UNSEEN_PASS);
+	ck_assert_int_eq(checked->on_exit, UNSEEN_PASS);
 	ck_assert(checked->auto_services);
 	ck_assert_uint_eq(checked->service_count, 0);
 	ck_assert_ptr_null(checked->allow);
@@ -126,6 +133,39 @@ START_TEST(the_shipped_example_gives_the_defaults)
 		 __FILE__);
 	ck_assert_msg(config_load(&config, shipped, error, sizeof(error)) == 0, "%s", error);
 	check_defaults(&config);
+}
+END_TEST
+
+/* What it says of the gateway is a comment there. */
+START_TEST(the_shipped_example_tells_the_defaults_of_a_gateway)
+{
+	char shipped[4096], line[512], *text = NULL;
+	bool inside = false;
+	FILE *in, *out;
+	size_t bytes;
+
+	snprintf(shipped, sizeof(shipped), "%.*sconf/synmoat.conf", (int)(strstr(__FILE__, "tests/unit") - __FILE__),
+		 __FILE__);
+	in = fopen(shipped, "r");
+	out = open_memstream(&text, &bytes);
+	ck_assert(in && out);
+	fprintf(out, "mode = \"gateway\";\n" BEHIND);
+	while (fgets(line, sizeof(line), in)) {
+		inside = inside || strcmp(line, "# gateway = {\n") == 0;
+		if (inside)
+			fputs(line + 2, out);
+		inside = inside && strcmp(line, "# };\n") != 0;
+	}
+	fclose(in);
+	fclose(out);
+	ck_assert_ptr_nonnull(strstr(text, "gateway = {"));
+	ck_assert_ptr_nonnull(strstr(text, "  grace_s = "));
+	accepts(text);
+	ck_assert_str_eq(config.gateway.secret_file, "");
+	ck_assert_int_eq(config.gateway.strays, STRAYS_DROP);
+	ck_assert_uint_eq(config.gateway.grace_s, 7200);
+	config_free(&config);
+	free(text);
 }
 END_TEST
 
@@ -278,13 +318,15 @@ START_TEST(long_digits_in_strings_comments_and_names_are_no_numbers)
 }
 END_TEST
 
-START_TEST(mode_host_is_taken_and_others_refused)
+START_TEST(mode_is_host_or_gateway)
 {
 	accepts("mode = \"host\";\n");
-	refuses("\nmode = \"gateway\";\n",
-		"2: mode \"gateway\" is not available in version 0.1.0: allowed is \"host\"");
-	refuses("mode = \"bridge\";\n", "1: mode is \"bridge\": allowed is \"host\"");
-	refuses("mode = 1;\n", "1: mode is 1: allowed is \"host\"");
+	ck_assert_int_eq(config.mode, MODE_HOST);
+	accepts("mode = \"gateway\";\n" BEHIND);
+	ck_assert_int_eq(config.mode, MODE_GATEWAY);
+	config_free(&config);
+	refuses("mode = \"bridge\";\n", "1: mode is \"bridge\": allowed is \"host\" or \"gateway\"");
+	refuses("mode = 1;\n", "1: mode is 1: allowed is \"host\" or \"gateway\"");
 }
 END_TEST
 
@@ -425,6 +467,202 @@ START_TEST(rate_limit_action_is_drop_or_reset)
 	refuses("rate_limit = {\n action = \"ban\"; };\n",
 		"2: rate_limit.action is \"ban\": allowed is \"drop\" or \"reset\"");
 	refuses("rate_limit = { action = 1; };\n", "1: rate_limit.action is 1: allowed is \"drop\" or \"reset\"");
+}
+END_TEST
+
+/* ---- in front of servers ---- */
+
+START_TEST(what_cannot_be_looked_at_passes_on_a_host_and_not_to_armed_services_through_a_gateway)
+{
+	accepts("mode = \"gateway\";\n" BEHIND);
+	ck_assert_int_eq(config.on_overload, UNSEEN_DROP_ARMED);
+	ck_assert_int_eq(config.on_exit, UNSEEN_DROP_ARMED);
+	config_free(&config);
+	accepts(BEHIND "on_exit = \"pass\";\non_overload = \"drop\";\nmode = \"gateway\";\n");
+	ck_assert_int_eq(config.on_overload, UNSEEN_DROP);
+	ck_assert_int_eq(config.on_exit, UNSEEN_PASS);
+	config_free(&config);
+	accepts("on_overload = \"drop-armed\";\non_exit = \"drop\";\n");
+	ck_assert_int_eq(config.on_overload, UNSEEN_DROP_ARMED);
+	ck_assert_int_eq(config.on_exit, UNSEEN_DROP);
+	refuses("policy = \"enforce\";\non_overload = \"open\";\n",
+		"2: on_overload is \"open\": allowed is \"pass\" or \"drop-armed\" or \"drop\"");
+	refuses("on_exit = true;\n", "1: on_exit is true: allowed is \"pass\" or \"drop-armed\" or \"drop\"");
+}
+END_TEST
+
+START_TEST(a_gateway_has_defaults_of_its_own)
+{
+	accepts("mode = \"gateway\";\n" BEHIND);
+	ck_assert(!config.auto_services);
+	ck_assert_str_eq(config.gateway.secret_file, "");
+	ck_assert_int_eq(config.gateway.strays, STRAYS_DROP);
+	ck_assert_uint_eq(config.gateway.grace_s, 7200);
+	ck_assert_uint_eq(config.services[0].limit, 256);
+	config_free(&config);
+}
+END_TEST
+
+START_TEST(every_key_of_the_gateway_is_read_wherever_the_mode_stands)
+{
+	accepts("gateway = { secret_file = \"/var/lib/synmoat/secret\"; strays = \"reset\"; grace_s = 0; };\n" BEHIND
+		"mode = \"gateway\";\n");
+	ck_assert_str_eq(config.gateway.secret_file, "/var/lib/synmoat/secret");
+	ck_assert_int_eq(config.gateway.strays, STRAYS_RESET);
+	ck_assert_uint_eq(config.gateway.grace_s, 0);
+	config_free(&config);
+	accepts("mode = \"gateway\";\ngateway = { grace_s = 86400; strays = \"drop\"; secret_file = \"\"; };\n" BEHIND);
+	ck_assert_str_eq(config.gateway.secret_file, "");
+	ck_assert_int_eq(config.gateway.strays, STRAYS_DROP);
+	ck_assert_uint_eq(config.gateway.grace_s, 86400);
+	config_free(&config);
+}
+END_TEST
+
+START_TEST(the_keys_of_the_gateway_are_checked)
+{
+	static const char *const bad[][2] = {
+		{"grace_s = 86401", "grace_s is 86401: allowed is 0 to 86400 seconds"},
+		{"grace_s = -1", "grace_s is -1: allowed is 0 to 86400 seconds"},
+		{"strays = \"pass\"", "strays is \"pass\": allowed is \"drop\" or \"reset\""},
+		{"strays = 1", "strays is 1: allowed is \"drop\" or \"reset\""},
+		{"secret_file = \"secret\"",
+		 "secret_file is \"secret\": allowed is \"\" or an absolute path of at most 255 bytes"},
+		{"secret_file = \"/etc/\"",
+		 "secret_file is \"/etc/\": allowed is \"\" or an absolute path of at most 255 bytes"},
+		{"secret_file = 1", "secret_file is 1: allowed is \"\" or an absolute path of at most 255 bytes"},
+		{"secret = 1", "secret is not a known key: known are secret_file, strays, grace_s"},
+	};
+	char text[512], what[256];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), BEHIND "gateway = {\n %s; };\nmode = \"gateway\";\n", bad[i][0]);
+		snprintf(what, sizeof(what), "3: gateway.%s", bad[i][1]);
+		refuses(text, what);
+	}
+	refuses("mode = \"gateway\";\n" BEHIND "gateway = 1;\n", "3: gateway is 1: allowed is a group, { ... }");
+}
+END_TEST
+
+START_TEST(a_path_of_a_secret_file_fills_its_room)
+{
+	char text[512], longest[257];
+
+	memset(longest, 'x', sizeof(longest));
+	longest[0] = '/';
+	longest[255] = '\0';
+	snprintf(text, sizeof(text), "mode = \"gateway\";\n" BEHIND "gateway = { secret_file = \"%s\"; };\n", longest);
+	accepts(text);
+	ck_assert_str_eq(config.gateway.secret_file, longest);
+	config_free(&config);
+	longest[255] = 'x';
+	longest[256] = '\0';
+	snprintf(text, sizeof(text), "mode = \"gateway\";\n" BEHIND "gateway = { secret_file = \"%s\"; };\n", longest);
+	ck_assert_int_eq(load_bytes(text, strlen(text)), -1);
+}
+END_TEST
+
+START_TEST(a_gateway_section_on_a_host_is_refused)
+{
+	static const char what[] = "2: gateway is a group: allowed is none unless mode = \"gateway\"";
+
+	refuses("policy = \"enforce\";\ngateway = { };\n", what);
+	refuses("mode = \"host\";\ngateway = { grace_s = 7200; };\n", what);
+}
+END_TEST
+
+START_TEST(a_gateway_without_services_is_refused)
+{
+	refuses("policy = \"enforce\";\nmode = \"gateway\";\n",
+		"2: mode is \"gateway\": services is missing: what is behind this host cannot be found by itself");
+}
+END_TEST
+
+START_TEST(behind_a_gateway_are_addresses_and_networks)
+{
+	struct addr v4 = literal("192.0.2.7"), v6 = literal("2001:db8::7");
+	struct addr net4 = literal("192.0.2.0"), net6 = literal("2001:db8::");
+
+	accepts("services = (\n"
+		"  { name = \"a\"; address = \"192.0.2.7\"; ports = [80]; limit = \"auto\"; },\n"
+		"  { name = \"b\"; address = \"192.0.2.0/24\"; ports = [80]; limit = 1; },\n"
+		"  { name = \"c\"; address = \"2001:db8::7/128\"; ports = [80]; },\n"
+		"  { name = \"d\"; address = \"2001:db8::/32\"; ports = [80]; },\n"
+		"  { name = \"e\"; address = \"2001:db8::/127\"; ports = [80]; },\n"
+		"  { name = \"f\"; address = \"128.0.0.0/1\"; ports = [80]; },\n"
+		"  { name = \"g\"; address = \"8000::/1\"; ports = [80]; } );\n"
+		"mode = \"gateway\";\n");
+	ck_assert_uint_eq(config.service_count, 7);
+	ck_assert(!config.services[0].any_address && addr_equal(&config.services[0].address, &v4));
+	ck_assert_uint_eq(config.services[0].host_bits, 0);
+	ck_assert_uint_eq(config.services[0].limit, 0);
+	ck_assert(!config.services[1].any_address && addr_equal(&config.services[1].address, &net4));
+	ck_assert_uint_eq(config.services[1].host_bits, 8);
+	ck_assert_uint_eq(config.services[1].limit, 1);
+	ck_assert(addr_equal(&config.services[2].address, &v6));
+	ck_assert_uint_eq(config.services[2].host_bits, 0);
+	ck_assert_uint_eq(config.services[2].limit, 256);
+	ck_assert(addr_equal(&config.services[3].address, &net6));
+	ck_assert_uint_eq(config.services[3].host_bits, 96);
+	ck_assert_uint_eq(config.services[4].host_bits, 1);
+	ck_assert_uint_eq(config.services[5].host_bits, 31);
+	ck_assert_uint_eq(config.services[6].host_bits, 127);
+	config_free(&config);
+}
+END_TEST
+
+START_TEST(behind_a_gateway_an_address_that_takes_in_everything_or_none_is_refused)
+{
+	static const char reach[] = "would take in the connections of your own hosts to others, too";
+	static const char allowed[] = "allowed is one IPv4 or IPv6 address or network, \"192.0.2.0/24\"";
+	static const char *const none[] = {"", "web", "0.0.0.0", "::", "0.0.0.0/32", "::/128", "192.0.2"};
+	char text[256], what[256];
+
+	snprintf(what, sizeof(what),
+		 "2: services[0] has no address: with mode = \"gateway\" a service needs one, for \"any\" %s", reach);
+	refuses("mode = \"gateway\"; services = (\n { name = \"web\"; ports = [80]; } );\n", what);
+	snprintf(what, sizeof(what), "2: services[0].address is \"any\": it %s: name the addresses behind this host",
+		 reach);
+	refuses("mode = \"gateway\"; services = ( { name = \"web\";\n address = \"any\"; ports = [80]; } );\n", what);
+	for (int i = 0; i < 2; i++) {
+		const char *net = i ? "::/0" : "0.0.0.0/0";
+
+		snprintf(text, sizeof(text),
+			 "services = ( { name = \"web\";\n address = \"%s\"; ports = [80]; } ); mode = \"gateway\";\n",
+			 net);
+		snprintf(what, sizeof(what),
+			 "2: services[0].address is \"%s\": it %s: name the networks behind this host", net, reach);
+		refuses(text, what);
+	}
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		snprintf(text, sizeof(text),
+			 "services = ( { name = \"web\";\n address = \"%s\"; ports = [80]; } ); mode = \"gateway\";\n",
+			 none[i]);
+		snprintf(what, sizeof(what), "2: services[0].address is \"%s\": %s", none[i], allowed);
+		refuses(text, what);
+	}
+}
+END_TEST
+
+START_TEST(a_network_behind_a_gateway_is_written_without_host_bits)
+{
+	refuses("mode = \"gateway\";\nservices = ( { name = \"a\";\n address = \"192.0.2.1/24\"; ports = [1]; } );\n",
+		"3: services[0].address is \"192.0.2.1/24\": host bits are set: did you mean 192.0.2.0/24?");
+	refuses("mode = \"gateway\";\nservices = ( { name = \"a\";\n address = \"192.0.2.0/33\"; ports = [1]; } );\n",
+		"3: services[0].address is \"192.0.2.0/33\": the prefix length is a number from 0 to 32");
+}
+END_TEST
+
+START_TEST(networks_behind_a_gateway_may_be_nested_but_none_counts_twice)
+{
+	accepts("mode = \"gateway\"; services = (\n"
+		" { name = \"a\"; address = \"10.0.0.0/8\"; ports = [80]; },\n"
+		" { name = \"b\"; address = \"10.0.0.0/24\"; ports = [80]; },\n"
+		" { name = \"c\"; address = \"10.0.0.0\"; ports = [80]; } );\n");
+	config_free(&config);
+	refuses("mode = \"gateway\"; services = ( { name = \"a\"; address = \"10.0.0.0/8\"; ports = [80]; },\n"
+		" { name = \"b\"; address = \"10.0.0.0/8\"; ports = [81,\n 80]; } );\n",
+		"3: port 80 is listed twice for the same address (in service \"a\"): allowed is once");
 }
 END_TEST
 
@@ -620,8 +858,8 @@ END_TEST
 
 START_TEST(a_service_address_is_checked)
 {
-	const char *bad[] = {"",        "all",          "0.0.0.0",     "::",           "192.0.2.0/24",
-			     "192.0.2", "fe80::1%eth0", "example.com", "2001:db8::/64"};
+	const char *bad[] = {
+		"", "all", "0.0.0.0", "::", "192.0.2.1/24", "192.0.2", "fe80::1%eth0", "example.com", "2001:db8::/129"};
 	char text[256], what[256];
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -631,6 +869,20 @@ START_TEST(a_service_address_is_checked)
 			 "2: services[0].address is \"%s\": allowed is \"any\" or one IPv4 or IPv6 address", bad[i]);
 		refuses(text, what);
 	}
+}
+END_TEST
+
+START_TEST(a_network_on_a_host_is_refused)
+{
+	refuses("services = ( { name = \"a\";\n address = \"192.0.2.0/24\"; ports = [1]; } );\n",
+		"2: services[0].address is \"192.0.2.0/24\": a network takes mode = \"gateway\": here allowed is \"any\" "
+		"or one address");
+	refuses("services = ( { name = \"a\"; address = \"::/0\"; ports = [1]; } );\nmode = \"host\";\n",
+		"1: services[0].address is \"::/0\": a network takes mode = \"gateway\": here allowed is \"any\" or one "
+		"address");
+	accepts("services = ( { name = \"a\"; address = \"192.0.2.1/32\"; ports = [1]; } );\n");
+	ck_assert_uint_eq(config.services[0].host_bits, 0);
+	config_free(&config);
 }
 END_TEST
 
@@ -861,13 +1113,14 @@ static Suite *config_suite(void)
 {
 	Suite *suite = suite_create("config");
 	TCase *file = tcase_create("file"), *keys = tcase_create("keys"), *services = tcase_create("services");
-	TCase *networks = tcase_create("networks");
+	TCase *networks = tcase_create("networks"), *gateway = tcase_create("gateway");
 
 	suite_add_tcase(suite, file);
 	tcase_add_checked_fixture(file, file_make, file_remove);
 	tcase_add_test(file, without_a_file_the_defaults_count);
 	tcase_add_test(file, an_empty_file_gives_the_defaults);
 	tcase_add_test(file, the_shipped_example_gives_the_defaults);
+	tcase_add_test(file, the_shipped_example_tells_the_defaults_of_a_gateway);
 	tcase_add_test(file, a_missing_file_is_named);
 	tcase_add_test(file, a_directory_is_refused);
 	tcase_add_test(file, a_file_that_is_not_there_means_the_defaults_unless_it_was_asked_for);
@@ -886,7 +1139,7 @@ static Suite *config_suite(void)
 
 	suite_add_tcase(suite, keys);
 	tcase_add_checked_fixture(keys, file_make, file_remove);
-	tcase_add_test(keys, mode_host_is_taken_and_others_refused);
+	tcase_add_test(keys, mode_is_host_or_gateway);
 	tcase_add_test(keys, policy_is_enforce_or_observe);
 	tcase_add_loop_test(keys, a_number_at_the_edge_of_its_range_is_taken, 0, NUMBER_COUNT);
 	tcase_add_loop_test(keys, a_number_out_of_its_range_or_no_whole_number_is_refused, 0, NUMBER_COUNT);
@@ -900,6 +1153,20 @@ static Suite *config_suite(void)
 	tcase_add_test(keys, control_access_is_group_or_everybody);
 	tcase_add_test(keys, an_unknown_key_is_answered_with_the_known_ones);
 	tcase_add_test(keys, a_section_of_the_wrong_type_is_refused);
+
+	suite_add_tcase(suite, gateway);
+	tcase_add_checked_fixture(gateway, file_make, file_remove);
+	tcase_add_test(gateway, what_cannot_be_looked_at_passes_on_a_host_and_not_to_armed_services_through_a_gateway);
+	tcase_add_test(gateway, a_gateway_has_defaults_of_its_own);
+	tcase_add_test(gateway, every_key_of_the_gateway_is_read_wherever_the_mode_stands);
+	tcase_add_test(gateway, the_keys_of_the_gateway_are_checked);
+	tcase_add_test(gateway, a_path_of_a_secret_file_fills_its_room);
+	tcase_add_test(gateway, a_gateway_section_on_a_host_is_refused);
+	tcase_add_test(gateway, a_gateway_without_services_is_refused);
+	tcase_add_test(gateway, behind_a_gateway_are_addresses_and_networks);
+	tcase_add_test(gateway, behind_a_gateway_an_address_that_takes_in_everything_or_none_is_refused);
+	tcase_add_test(gateway, a_network_behind_a_gateway_is_written_without_host_bits);
+	tcase_add_test(gateway, networks_behind_a_gateway_may_be_nested_but_none_counts_twice);
 
 	suite_add_tcase(suite, networks);
 	tcase_add_checked_fixture(networks, file_make, file_remove);
@@ -920,6 +1187,7 @@ static Suite *config_suite(void)
 	tcase_add_test(services, a_service_name_is_checked);
 	tcase_add_test(services, a_service_name_used_twice_is_refused);
 	tcase_add_test(services, a_service_address_is_checked);
+	tcase_add_test(services, a_network_on_a_host_is_refused);
 	tcase_add_test(services, ports_are_checked);
 	tcase_add_test(services, the_same_port_twice_at_one_address_is_refused);
 	tcase_add_test(services, cookies_and_limit_are_checked);

@@ -79,7 +79,7 @@ START_TEST(a_syn_to_no_service_passes_unwatched)
 
 	syn.destination_port = 81;
 	offer(&syn);
-	decided(ACT_PASS, TREAT_PLAIN, SEND_NOTHING);
+	decided(ACT_PASS, TREAT_SEEN, SEND_NOTHING);
 	ck_assert_int_eq(decision.trip, -1);
 	ck_assert_uint_eq(counted(OUTCOME_SYN_UNKNOWN), 1);
 	ck_assert_uint_eq(halfopen_count(guard.halfopen), 0);
@@ -229,7 +229,7 @@ START_TEST(a_signed_syn_is_the_kernels_to_judge)
 	guard.limits.observe = how == 3;
 	for (uint32_t n = 1; n <= 100; n++) { /* from anybody, at any number */
 		offer_signed(how == 2 ? V6 + n : n, ao, !ao, ao);
-		decided(ACT_PASS, TREAT_PLAIN, SEND_NOTHING);
+		decided(ACT_PASS, TREAT_SEEN, SEND_NOTHING);
 		ck_assert_int_eq(decision.trip, -1);
 	}
 	ck_assert_uint_eq(counted(OUTCOME_SYN_RECEIVED), 100);
@@ -285,7 +285,7 @@ START_TEST(a_signed_syn_to_no_service_is_one_to_no_service)
 	syn.options.md5 = true;
 	syn.destination_port = 81;
 	offer(&syn);
-	decided(ACT_PASS, TREAT_PLAIN, SEND_NOTHING);
+	decided(ACT_PASS, TREAT_SEEN, SEND_NOTHING);
 	ck_assert_uint_eq(counted(OUTCOME_SYN_UNKNOWN), 1);
 	ck_assert_uint_eq(counted(OUTCOME_SYN_SIGNED), 0);
 }

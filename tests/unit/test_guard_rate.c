@@ -154,7 +154,7 @@ START_TEST(an_ack_without_a_valid_cookie_is_no_connection)
 {
 	for (unsigned i = 0; i < 1000; i++) {
 		third_ack(50 * PORT, 0x1234567 * i);
-		must(decision.act == ACT_PASS && decision.treatment == TREAT_UNPROVEN);
+		must(decision.act == ACT_PASS && decision.treatment == TREAT_STRAY);
 	}
 	ck_assert_ptr_null(source_of(0));
 	use_up(0);

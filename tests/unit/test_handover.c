@@ -157,7 +157,27 @@ START_TEST(an_ack_of_a_half_open_connection_passes_and_ends_nothing)
 	ck_assert_uint_eq(services[WEB].half_open, 0);
 	ck_assert_uint_eq(source->completed, 1);
 	third_ack(n, 0x1234567); /* and that was that */
+	decided(ACT_PASS, TREAT_STRAY, SEND_NOTHING);
+}
+END_TEST
+
+/* What follows a third ACK that was lost must not meet the server, which would reset the connection. */
+START_TEST(an_ack_with_no_cookie_is_a_strays_only_when_its_source_has_none)
+{
+	struct segment syn = syn_of(1);
+
+	third_ack(1, 0x1234567);
+	decided(ACT_PASS, TREAT_STRAY, SEND_NOTHING);
+	offer(&syn); /* armed: it gets a cookie */
+	decided(ACT_DROP, TREAT_PLAIN, SEND_TO_CLIENT);
+	third_ack(1, 0x1234567);
 	decided(ACT_PASS, TREAT_UNPROVEN, SEND_NOTHING);
+	now_ns += guard.limits.handshake_timeout_s * NSEC_PER_SEC;
+	third_ack(1, 0x1234567);
+	decided(ACT_PASS, TREAT_UNPROVEN, SEND_NOTHING);
+	now_ns += 2 * NSEC_PER_SEC;
+	third_ack(1, 0x1234567);
+	decided(ACT_PASS, TREAT_STRAY, SEND_NOTHING);
 }
 END_TEST
 
@@ -277,6 +297,41 @@ START_TEST(a_silent_server_is_tried_again_through_the_client)
 	ck_assert_uint_eq(counted(OUTCOME_ACK_COOKIE_VALID), 1);
 	third_ack(1, cookie); /* once per probe */
 	ck_assert_int_eq(decision.act, ACT_HOLD);
+}
+END_TEST
+
+/* Or they would die on the way and the handover wait for nothing: the client chooses them. */
+START_TEST(few_hops_left_are_enough_to_reach_the_server)
+{
+	uint32_t cookie = challenge(1);
+	struct segment ack = ack_of(1, cookie);
+
+	ack.hops = 1;
+	guard_ack(&guard, &ack, INTERFACE, now_ns, &decision);
+	decided(ACT_REWRITE, TREAT_HANDOVER, SEND_NOTHING);
+	ck_assert_uint_eq(decision.segment.hops, 64);
+}
+END_TEST
+
+/* Three of four are in use: whoever has waited for a second is not waited for any longer. */
+START_TEST(silent_handovers_give_way_while_there_is_little_room)
+{
+	struct splice *first = begin_handover(1);
+
+	begin_handover(2);
+	now_ns += splice_stage_s[0] * NSEC_PER_SEC;
+	ck_assert(due()); /* asked for again */
+	ck_assert(due());
+	ck_assert(!due());
+	begin_handover(3);
+	ck_assert(due());
+	decided(ACT_DROP, TREAT_PLAIN, SEND_TO_CLIENT);
+	ck_assert_uint_eq(decision.segment.flags, TCP_RST | TCP_ACK);
+	ck_assert_ptr_eq(decision.splice, first);
+	ck_assert(decision.drop_held && decision.forget_flow);
+	ck_assert(!due());
+	ck_assert_uint_eq(splice_waiting(guard.splices), 2);
+	ck_assert_uint_eq(counted(OUTCOME_HANDOVER_FAILED), 1);
 }
 END_TEST
 
@@ -539,6 +594,24 @@ START_TEST(a_rst_that_does_not_acknowledge_the_syn_changes_nothing)
 END_TEST
 
 /* 0: a challenge ACK; 1: a SYN-ACK of another handshake. */
+/* Its rewritten SYN comes by untracked: nobody would translate what follows. */
+START_TEST(a_handover_that_is_hidden_from_conntrack_ends_in_a_rst_and_is_the_last)
+{
+	struct splice *splice = begin_handover(1);
+	struct segment syn = syn_of(1);
+
+	forget_decision();
+	guard_first_ack(&guard, &syn, now_ns, &decision);
+	decided(ACT_DROP, TREAT_PLAIN, SEND_TO_CLIENT);
+	ck_assert_uint_eq(decision.segment.flags, TCP_RST | TCP_ACK);
+	ck_assert_uint_eq(decision.segment.seq, splice->cookie + 1);
+	ck_assert(decision.forget_flow);
+	ck_assert_uint_eq(counted(OUTCOME_HALF_OPEN_UNTRACKED), 1);
+	syn_from(2);
+	ck_assert_int_eq(decision.act, ACT_PASS);
+}
+END_TEST
+
 START_TEST(a_server_in_time_wait_is_answered_with_the_rst_the_client_would_send)
 {
 	struct splice *splice = begin_handover(1);
@@ -678,6 +751,7 @@ static Suite *handover_suite(void)
 	tcase_add_test(third, a_draining_service_honours_cookies_sent_before);
 	tcase_add_test(third, a_table_full_of_handovers_drops_the_third_ack);
 	tcase_add_loop_test(third, an_ack_of_a_half_open_connection_passes_and_ends_nothing, 0, 2);
+	tcase_add_test(third, an_ack_with_no_cookie_is_a_strays_only_when_its_source_has_none);
 	tcase_add_test(third, a_half_open_connection_is_the_kernels_even_with_a_valid_cookie);
 	tcase_add_test(third, a_handover_under_way_goes_on_though_its_flow_is_half_open);
 
@@ -687,6 +761,8 @@ static Suite *handover_suite(void)
 	tcase_add_test(handover, more_than_can_be_held_is_dropped);
 	tcase_add_test(handover, all_clients_together_are_held_no_more_than_the_queue_has_room_for);
 	tcase_add_test(handover, a_silent_server_is_tried_again_through_the_client);
+	tcase_add_test(handover, few_hops_left_are_enough_to_reach_the_server);
+	tcase_add_test(handover, silent_handovers_give_way_while_there_is_little_room);
 	tcase_add_test(handover, data_and_fin_are_held_even_when_a_retry_is_due);
 	tcase_add_test(handover, after_three_retries_and_eleven_seconds_the_client_gets_a_rst);
 	tcase_add_loop_test(handover, the_servers_syn_ack_makes_the_kernel_take_over, 0, 2);
@@ -700,6 +776,7 @@ static Suite *handover_suite(void)
 	tcase_add_loop_test(handover, a_server_that_scales_less_than_announced_ends_in_a_rst, 0, 5);
 	tcase_add_test(handover, a_refusing_server_s_rst_reaches_the_client_in_its_sequence_space);
 	tcase_add_test(handover, a_rst_that_does_not_acknowledge_the_syn_changes_nothing);
+	tcase_add_test(handover, a_handover_that_is_hidden_from_conntrack_ends_in_a_rst_and_is_the_last);
 	tcase_add_loop_test(handover, a_server_in_time_wait_is_answered_with_the_rst_the_client_would_send, 0, 2);
 	tcase_add_test(handover, if_conntrack_cannot_take_over_both_sides_end);
 	tcase_add_test(handover, a_duplicate_of_the_third_ack_passes_after_the_handover);

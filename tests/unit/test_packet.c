@@ -485,25 +485,71 @@ START_TEST(a_path_mtu_error_is_told_and_its_flow_found)
 	size_t bytes = write_too_big(_i, (_i ? 40 : 20) + 8, &quoted);
 
 	ck_assert_uint_eq(icmp_sum(_i, bytes), 0xffff);
-	ck_assert_int_eq(packet_parse(packet, bytes, &parsed), PACKET_TOO_BIG);
+	ck_assert_int_eq(packet_parse(packet, bytes, &parsed), PACKET_ERROR);
 	ck_assert(packet_quoted_flow(packet, bytes, &flow));
 	expected = flow_from_server(&quoted);
 	ck_assert_mem_eq(&flow, &expected, sizeof(flow));
 }
 END_TEST
 
-START_TEST(other_icmp_is_other)
+START_TEST(every_error_that_quotes_a_segment_is_one_and_other_icmp_is_other)
 {
+	static const uint8_t errors[2][5] = {{3, 11, 12}, {1, 2, 3, 4}};
+	size_t header = _i ? 40 : 20;
 	struct segment quoted;
-	size_t bytes = write_too_big(_i, (_i ? 40 : 20) + 8, &quoted);
+	struct flow flow;
+	size_t bytes = write_too_big(_i, header + 8, &quoted);
 
-	packet[_i ? 40 : 20] = _i ? 1 : 11;
+	for (unsigned type = 0; type < 256; type++) {
+		bool error = type && memchr(errors[_i], (int)type, 4);
+
+		packet[header] = (uint8_t)type;
+		for (unsigned code = 0; code < 256; code++) {
+			packet[header + 1] = (uint8_t)code;
+			must(packet_parse(packet, bytes, &parsed) == (error ? PACKET_ERROR : PACKET_OTHER));
+		}
+		must(!error || packet_quoted_flow(packet, bytes, &flow));
+	}
+	packet[header] = _i ? 2 : 3;
+	packet[_i ? 6 : 9] = _i ? 1 : 58; /* the other family's ICMP */
 	ck_assert_int_eq(packet_parse(packet, bytes, &parsed), PACKET_OTHER);
-	if (_i)
-		return;
-	packet[20] = 3;
-	packet[21] = 3;
-	ck_assert_int_eq(packet_parse(packet, bytes, &parsed), PACKET_OTHER);
+	packet[_i ? 6 : 9] = _i ? 58 : 1;
+	ck_assert_int_eq(packet_parse(packet, header + 1, &parsed), PACKET_ERROR);
+	ck_assert(!packet_quoted_flow(packet, header + 1, &flow));
+	ck_assert_int_eq(packet_parse(packet, header, &parsed), PACKET_OTHER);
+}
+END_TEST
+
+/* RFC 4884: the quote filled up to 128 bytes, its length in words of 4 (IPv4) or 8 bytes (IPv6), and an extension. */
+START_TEST(an_error_with_extensions_is_shifted_like_any_other)
+{
+	size_t header = _i ? 40 : 20, bytes = header + 8 + 128 + 12, icmp_bytes = bytes - header;
+	struct segment quoted;
+	struct flow flow, expected;
+	uint8_t before[ROOM];
+
+	write_too_big(_i, header + 20, &quoted);
+	packet[header] = _i ? 3 : 11;
+	packet[header + 1] = 0;
+	store_be16(packet + header + 6, 0);
+	packet[header + (_i ? 4 : 5)] = _i ? 16 : 32;
+	memcpy(packet + header + 8 + 128, "\x20\0\xab\xcd\0\x08\x02\x0f\0\0\x05\xdc", 12);
+	store_be16(packet + (_i ? 4 : 2), (uint16_t)(_i ? icmp_bytes : bytes));
+	store_be16(packet + header + 2, 0);
+	store_be16(packet + header + 2, (uint16_t) ~(_i ? wire_sum_upper(packet, header, icmp_bytes, 58)
+							: wire_sum(0, packet + header, icmp_bytes)));
+	memcpy(before, packet, ROOM);
+
+	ck_assert_int_eq(packet_parse(packet, bytes, &parsed), PACKET_ERROR);
+	ck_assert(packet_quoted_flow(packet, bytes, &flow));
+	expected = flow_from_server(&quoted);
+	ck_assert_mem_eq(&flow, &expected, sizeof(flow));
+	packet_shift_quoted_seq(packet, bytes, 0x89abcdef);
+	ck_assert_uint_eq(icmp_sum(_i, bytes), 0xffff);
+	ck_assert_uint_eq(load_be32(packet + 2 * header + 12), quoted.seq - 0x89abcdef);
+	memcpy(packet + header + 2, before + header + 2, 2);
+	memcpy(packet + 2 * header + 12, before + 2 * header + 12, 4);
+	ck_assert_mem_eq(packet, before, ROOM);
 }
 END_TEST
 
@@ -633,7 +679,7 @@ START_TEST(mutated_packets_are_read_and_changed_within_bounds)
 		found[is]++;
 		if (is == PACKET_TCP)
 			check_tcp(data, bytes, (uint32_t)random_next(&seed));
-		else if (is == PACKET_TOO_BIG)
+		else if (is == PACKET_ERROR)
 			quoted_found += check_too_big(data, bytes, (uint32_t)random_next(&seed));
 		free(data);
 	}
@@ -689,7 +735,8 @@ static Suite *packet_suite(void)
 	tcase_add_loop_test(changes, a_new_sequence_number_keeps_the_checksum_right, 0, 3);
 	tcase_add_loop_test(changes, what_is_no_whole_tcp_header_keeps_its_bytes, 0, 2);
 	tcase_add_loop_test(changes, a_path_mtu_error_is_told_and_its_flow_found, 0, 2);
-	tcase_add_loop_test(changes, other_icmp_is_other, 0, 2);
+	tcase_add_loop_test(changes, every_error_that_quotes_a_segment_is_one_and_other_icmp_is_other, 0, 2);
+	tcase_add_loop_test(changes, an_error_with_extensions_is_shifted_like_any_other, 0, 2);
 	tcase_add_loop_test(changes, a_quote_without_ports_and_sequence_number_is_none, 0, 2);
 	tcase_add_loop_test(changes, a_quote_of_something_else_is_none, 0, 2);
 	tcase_add_loop_test(changes, a_shifted_quote_keeps_the_checksum_right, 0, 2);

@@ -565,6 +565,113 @@ START_TEST(what_was_done_is_told)
 }
 END_TEST
 
+static void checks(size_t count, bool as_json)
+{
+	static const struct report_check rows[] = {
+		{REPORT_OK, "forwarding", "IPv4 and IPv6"},
+		{REPORT_WARNING, "conntrack", "\"tcp_loose\" is 1: set it to 0"},
+		{REPORT_FAULT, "secret file", "mode 0644: chmod 600"},
+		{REPORT_WARNING, "clock", "not synchronised"},
+	};
+	FILE *out = answer_open();
+
+	report_checks(rows, count, as_json, out);
+	(as_json ? answer_close_json : answer_close)(out);
+}
+
+START_TEST(checks_are_told_one_by_one_and_counted)
+{
+	checks(4, false);
+	ck_assert_str_eq(answer, "ok      forwarding: IPv4 and IPv6\n"
+				 "warning conntrack: \"tcp_loose\" is 1: set it to 0\n"
+				 "fault   secret file: mode 0644: chmod 600\n"
+				 "warning clock: not synchronised\n"
+				 "2 warnings, 1 fault\n");
+	checks(2, false);
+	says("\n1 warning, 0 faults\n");
+	checks(0, false);
+	ck_assert_str_eq(answer, "0 warnings, 0 faults\n");
+}
+END_TEST
+
+START_TEST(checks_json_has_every_key_of_the_contract)
+{
+	const char *level, *what, *text;
+
+	checks(4, true);
+	ck_assert_uint_eq(json_object_size(json), 1);
+	ck_assert_uint_eq(json_array_size(json_object_get(json, "checks")), 4);
+	ck_assert_int_eq(json_unpack(json_array_get(json_object_get(json, "checks"), 1), "{s:s, s:s, s:s !}", "level",
+				     &level, "what", &what, "text", &text),
+			 0);
+	ck_assert_str_eq(level, "warning");
+	ck_assert_str_eq(what, "conntrack");
+	ck_assert_str_eq(text, "\"tcp_loose\" is 1: set it to 0");
+	says("\"level\":\"fault\""); /* synmoatctl looks for it */
+	checks(0, true);
+	ck_assert_str_eq(answer, "{\"checks\":[]}\n");
+}
+END_TEST
+
+static void epoch(const struct report_epoch *row, bool as_json)
+{
+	FILE *out = answer_open();
+
+	report_epoch(row, as_json, out);
+	(as_json ? answer_close_json : answer_close)(out);
+}
+
+START_TEST(the_epoch_is_told_with_the_secret_of_it_and_the_next)
+{
+	const struct report_epoch shared = {true, 28000000, 41, 0xc0ffee, 28000005};
+
+	epoch(&shared, false);
+	ck_assert_str_eq(answer, "epoch: 28000000, 41 s left\n"
+				 "secret: shared, from a file\n"
+				 "fingerprint: 00c0ffee\n"
+				 "next secret: from epoch 28000005 (in 297 s)\n");
+	epoch(&shared, true);
+	ck_assert_str_eq(answer, "{\"epoch\":28000000,\"left_s\":41,\"shared\":true,\"fingerprint\":\"00c0ffee\","
+				 "\"next_from\":28000005}\n");
+	epoch(&(struct report_epoch){true, 7, 64, 1, 8}, false);
+	says("next secret: from epoch 8 (in 64 s)\n");
+}
+END_TEST
+
+START_TEST(without_a_later_secret_there_is_no_next)
+{
+	epoch(&(struct report_epoch){true, 7, 1, 0xffffffff, 7}, false);
+	ck_assert_str_eq(answer, "epoch: 7, 1 s left\nsecret: shared, from a file\nfingerprint: ffffffff\n");
+	epoch(&(struct report_epoch){false, 7, 1, 0, 9}, false);
+	ck_assert_str_eq(answer, "epoch: 7, 1 s left\nsecret: our own\nfingerprint: 00000000\n");
+	epoch(&(struct report_epoch){false, 4294967295, 1, 0, 0}, true);
+	ck_assert_str_eq(answer, "{\"epoch\":4294967295,\"left_s\":1,\"shared\":false,\"fingerprint\":\"00000000\","
+				 "\"next_from\":null}\n");
+}
+END_TEST
+
+START_TEST(a_network_is_told_as_one)
+{
+	struct report_service nets[2] = {services[0], services[1]};
+
+	strcpy(nets[0].address, "10.0.0.0/24");
+	nets[0].state = "network";
+	strcpy(nets[1].address, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127");
+	nets[1].state = "answers elsewhere";
+	nets[1].port = 65535;
+	report.services = nets;
+	report.service_count = 2;
+	ask(report_status);
+	says("  web 10.0.0.0/24:80: network, ");
+	says("  tls [ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127]:65535: answers elsewhere, ");
+	ask(report_services);
+	says("10.0.0.0/24:80 ");
+	says("  answers elsewhere  always   auto  ");
+	ask_json(report_services);
+	says("\"address\":\"10.0.0.0/24\"");
+}
+END_TEST
+
 static Suite *report_suite(void)
 {
 	Suite *suite = suite_create("report");
@@ -596,6 +703,11 @@ static Suite *report_suite(void)
 	tcase_add_test(answers, a_list_tells_networks_and_where_they_come_from);
 	tcase_add_test(answers, bans_tell_how_long_they_last);
 	tcase_add_test(answers, what_was_done_is_told);
+	tcase_add_test(answers, checks_are_told_one_by_one_and_counted);
+	tcase_add_test(answers, checks_json_has_every_key_of_the_contract);
+	tcase_add_test(answers, the_epoch_is_told_with_the_secret_of_it_and_the_next);
+	tcase_add_test(answers, without_a_later_secret_there_is_no_next);
+	tcase_add_test(answers, a_network_is_told_as_one);
 	return suite;
 }
 

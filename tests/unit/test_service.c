@@ -502,8 +502,8 @@ static int find(const char *text, uint16_t port)
 START_TEST(an_exact_address_goes_before_any)
 {
 	struct service_binding bindings[] = {
-		{address("192.0.2.1"), 80, 1}, {address("0.0.0.0"), 80, 2}, {address("2001:db8::1"), 80, 3},
-		{address("::"), 80, 4},        {address("0.0.0.0"), 25, 5},
+		{address("192.0.2.1"), 80, 1, 0}, {address("0.0.0.0"), 80, 2, 0}, {address("2001:db8::1"), 80, 3, 0},
+		{address("::"), 80, 4, 0},        {address("0.0.0.0"), 25, 5, 0},
 	};
 
 	map = service_map_new(bindings, 5);
@@ -518,7 +518,7 @@ END_TEST
 
 START_TEST(any_address_of_one_family_is_none_of_the_other)
 {
-	struct service_binding bindings[] = {{address("::"), 80, 1}, {address("0.0.0.0"), 25, 2}};
+	struct service_binding bindings[] = {{address("::"), 80, 1, 0}, {address("0.0.0.0"), 25, 2, 0}};
 
 	map = service_map_new(bindings, 2);
 	ck_assert_int_eq(find("192.0.2.1", 80), -1);
@@ -530,7 +530,7 @@ END_TEST
 
 START_TEST(of_several_bindings_of_one_address_and_port_the_last_counts)
 {
-	struct service_binding bindings[] = {{address("192.0.2.1"), 80, 1}, {address("192.0.2.1"), 80, 2}};
+	struct service_binding bindings[] = {{address("192.0.2.1"), 80, 1, 0}, {address("192.0.2.1"), 80, 2, 0}};
 
 	map = service_map_new(bindings, 2);
 	ck_assert_int_eq(find("192.0.2.1", 80), 2);
@@ -547,7 +547,7 @@ END_TEST
 
 START_TEST(port_0_belongs_to_no_service)
 {
-	struct service_binding bindings[] = {{address("0.0.0.0"), 80, 1}, {address("192.0.2.1"), 0, 2}};
+	struct service_binding bindings[] = {{address("0.0.0.0"), 80, 1, 0}, {address("192.0.2.1"), 0, 2, 0}};
 
 	map = service_map_new(bindings, 2);
 	ck_assert_int_eq(find("192.0.2.1", 0), -1);
@@ -562,7 +562,7 @@ START_TEST(every_port_from_first_to_last_is_found)
 	struct addr addr = address("192.0.2.1");
 
 	for (uint32_t port = 1; port <= 65535; port++)
-		bindings[port - 1] = (struct service_binding){addr, (uint16_t)port, (uint16_t)(port % SERVICES_MAX)};
+		bindings[port - 1] = (struct service_binding){addr, (uint16_t)port, (uint16_t)(port % SERVICES_MAX), 0};
 	map = service_map_new(bindings, 65535);
 	free(bindings);
 	for (uint32_t port = 1; port <= 65535; port++)
@@ -579,7 +579,7 @@ START_TEST(many_addresses_of_both_families_are_told_apart)
 	struct service_binding *bindings = calloc(2 * MANY, sizeof(*bindings));
 
 	for (uint32_t n = 0; n < 2 * MANY; n++)
-		bindings[n] = (struct service_binding){host(n % 2, n / 2), 443, (uint16_t)(n % SERVICES_MAX)};
+		bindings[n] = (struct service_binding){host(n % 2, n / 2), 443, (uint16_t)(n % SERVICES_MAX), 0};
 	map = service_map_new(bindings, 2 * MANY);
 	free(bindings);
 	for (uint32_t n = 0; n < 2 * MANY + 1000; n++) {

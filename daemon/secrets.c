@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* secrets: what cookies are made with. A secret of our own changes by our own clock; one that is shared with other
+ * gateways by the wall clock, and its file is read again in every epoch. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "log.h"
+#include "orders.h"
+#include "supervisor_parts.h"
+
+#define NSEC_PER_SEC 1000000000ULL
+#define EPOCH_NS (COOKIE_EPOCH_S * NSEC_PER_SEC)
+#define EPOCH_MS (COOKIE_EPOCH_S * 1000ULL)
+#define NEXT_CHANGE_MS_MAX 1000
+/* A new shared secret counts so many epochs after this one: time to bring the file to the other gateways. */
+#define ROTATE_AHEAD_EPOCHS 5
+
+static uint64_t unix_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void job_take_secret(struct worker *worker, void *argument)
+{
+	worker->guard.secret = *(const struct cookie_secret *)argument;
+}
+
+static void use(struct supervisor *supervisor, const struct cookie_secret *secret)
+{
+	supervisor->secret = *secret;
+	supervisor_call_all(supervisor, job_take_secret, &supervisor->secret);
+}
+
+/* ---- our own ---- */
+
+static int open_own(struct supervisor *supervisor, uint64_t now_ns)
+{
+	struct cookie_secret secret = {.epoch = 0};
+
+	if (getrandom(&secret.keys, sizeof(secret.keys), 0) != sizeof(secret.keys))
+		return -1;
+	supervisor->epoch_due_ns = now_ns + EPOCH_NS;
+	use(supervisor, &secret);
+	explicit_bzero(&secret, sizeof(secret));
+	return 0;
+}
+
+static int rotate_own(struct supervisor *supervisor, uint64_t now_ns)
+{
+	struct cookie_secret secret = supervisor->secret;
+	struct siphash_key fresh;
+
+	supervisor->epoch_due_ns = now_ns + EPOCH_NS;
+	if (getrandom(&fresh, sizeof(fresh), 0) != sizeof(fresh))
+		return -1;
+	cookie_rotate(&secret, &fresh);
+	use(supervisor, &secret);
+	explicit_bzero(&fresh, sizeof(fresh));
+	explicit_bzero(&secret, sizeof(secret));
+	return 0;
+}
+
+/* ---- shared ---- */
+
+static void use_shared(struct supervisor *supervisor, uint64_t at_ms)
+{
+	struct cookie_secret secret = cookie_shared(supervisor->masters.masters, supervisor->masters.count, at_ms);
+
+	if (secret.epoch != supervisor->secret.epoch || secret.has_next != supervisor->secret.has_next ||
+	    memcmp(secret.keys, supervisor->secret.keys, sizeof(secret.keys)) != 0)
+		use(supervisor, &secret);
+	explicit_bzero(&secret, sizeof(secret));
+}
+
+/* The old ones stay in force when the file cannot be read. */
+static void read_again(struct supervisor *supervisor, uint32_t epoch)
+{
+	static struct secret_file masters;
+	char error[512];
+
+	supervisor->masters_read = epoch;
+	if (secret_file_load(supervisor->config.gateway.secret_file, &masters, error, sizeof(error)) == 0) {
+		supervisor->masters = masters;
+		supervisor->said_masters = false;
+	} else if (!supervisor->said_masters) {
+		supervisor->said_masters = true;
+		log_error("%s: the shared secret stays as it is", error);
+	}
+	explicit_bzero(&masters, sizeof(masters));
+}
+
+/* Until the next epoch, or until others may be in it. */
+static int next_change_ms(uint64_t at_ms)
+{
+	uint64_t within = at_ms % EPOCH_MS;
+	uint64_t others = EPOCH_MS - COOKIE_SKEW_MS - COOKIE_RENEWAL_MS;
+	uint64_t left = within < others ? others - within : EPOCH_MS - within;
+
+	return left < NEXT_CHANGE_MS_MAX ? (int)left : NEXT_CHANGE_MS_MAX;
+}
+
+/* ---- both ---- */
+
+int secrets_refuse(const struct config *config, char *error, size_t error_bytes)
+{
+	static struct secret_file masters;
+	int refused = 0;
+
+	if (config->gateway.secret_file[0])
+		refused = secret_file_load(config->gateway.secret_file, &masters, error, error_bytes);
+	explicit_bzero(masters.masters, sizeof(masters.masters));
+	return refused;
+}
+
+int secrets_open(struct supervisor *supervisor, const struct config *config, char *error, size_t error_bytes)
+{
+	uint64_t at_ms = unix_ms();
+
+	if (config->gateway.secret_file[0]) {
+		if (secret_file_load(config->gateway.secret_file, &supervisor->masters, error, error_bytes) < 0)
+			return -1;
+		supervisor->masters_read = cookie_epoch_at(at_ms);
+		use_shared(supervisor, at_ms);
+		return 0;
+	}
+	if (open_own(supervisor, worker_now_ns()) == 0)
+		return 0;
+	snprintf(error, error_bytes, "getrandom: no secret for cookies");
+	return -1;
+}
+
+int secrets_tick(struct supervisor *supervisor, uint64_t now_ns)
+{
+	uint64_t at_ms = unix_ms();
+
+	if (supervisor->masters.count) {
+		if (supervisor->masters_read != cookie_epoch_at(at_ms))
+			read_again(supervisor, cookie_epoch_at(at_ms));
+		use_shared(supervisor, at_ms);
+		return next_change_ms(at_ms);
+	}
+	if (now_ns >= supervisor->epoch_due_ns && rotate_own(supervisor, now_ns) < 0)
+		log_error("getrandom: the cookie secret stays as it is");
+	return NEXT_CHANGE_MS_MAX;
+}
+
+/* Whoever holds a cookie made with a secret of our own can use it no more once a shared one counts, and the other way
+ * round. */
+void secrets_reload(struct supervisor *supervisor, uint64_t now_ns)
+{
+	uint64_t at_ms = unix_ms();
+
+	supervisor->said_masters = false;
+	if (supervisor->config.gateway.secret_file[0]) {
+		read_again(supervisor, cookie_epoch_at(at_ms));
+		if (supervisor->masters.count)
+			use_shared(supervisor, at_ms);
+	} else if (supervisor->masters.count) {
+		explicit_bzero(supervisor->masters.masters, sizeof(supervisor->masters.masters));
+		supervisor->masters.count = 0;
+		if (open_own(supervisor, now_ns) < 0)
+			log_error("getrandom: the cookie secret stays as it is");
+	}
+}
+
+/* ---- orders ---- */
+
+int supervisor_secret_rotate(struct supervisor *supervisor, char *message, size_t bytes)
+{
+	const char *path = supervisor->config.gateway.secret_file;
+	uint32_t epoch = cookie_epoch_at(unix_ms());
+	uint32_t from = epoch + ROTATE_AHEAD_EPOCHS;
+	static struct secret_file masters;
+
+	if (!supervisor->masters.count) {
+		if (rotate_own(supervisor, worker_now_ns()) < 0) {
+			snprintf(message, bytes, "getrandom: the cookie secret stays as it is");
+			return -1;
+		}
+		snprintf(message, bytes, "a new secret from now on; cookies made before the last change are refused");
+		return 0;
+	}
+	if (secret_file_rotate(path, epoch, from, &masters, message, bytes) < 0)
+		return -1;
+	supervisor->masters = masters;
+	explicit_bzero(&masters, sizeof(masters));
+	use_shared(supervisor, unix_ms());
+	snprintf(message, bytes, "a new secret from epoch %u on, in %llu s: bring %s to the other gateways until then",
+		 from, (unsigned long long)((from * EPOCH_MS - unix_ms()) / 1000), path);
+	return 0;
+}
+
+void supervisor_epoch_read(const struct supervisor *supervisor, struct report_epoch *epoch)
+{
+	const struct secret_file *masters = &supervisor->masters;
+	uint64_t now_ns = worker_now_ns();
+	uint64_t own_left_ns = supervisor->epoch_due_ns > now_ns ? supervisor->epoch_due_ns - now_ns : 0;
+
+	*epoch = (struct report_epoch){
+		.shared = masters->count,
+		.epoch = supervisor->secret.epoch,
+		.left_s = (unsigned)(masters->count ? (EPOCH_MS - unix_ms() % EPOCH_MS) / 1000
+						    : own_left_ns / NSEC_PER_SEC),
+		.fingerprint = cookie_fingerprint(&supervisor->secret),
+		.next_from = masters->count ? masters->masters[masters->count - 1].from : 0,
+	};
+}
