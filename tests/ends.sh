@@ -28,8 +28,8 @@ logged() { grep -qxF "$*" "$WORK/peer.log"; }
 server_says() { wait_until 10 logged "$@"; }
 
 # handed_over COUNT CMD...: CMD succeeds, and so many connections were handed over meanwhile. handed CMD...: one.
-# Peers make another connection first, unless the daemon is on the server's host: behind a gateway, whoever has been
-# silent for a second is looked at, and not answered for.
+# Peers make another connection first, unless the daemon is on the server's host: behind a gateway nobody is answered for
+# who has not answered himself.
 handed_since() { [ "$(counter handed_over)" -ge "$1" ]; }
 
 handed_over()

@@ -240,7 +240,7 @@ PRIME_PORTS = range(1100, 1200)     # ours, as ends.sh knows, too
 
 
 def prime(args, family, target):
-    """A connection before the one that counts: after a second's silence a gateway lets one pass, to see who answers."""
+    """A connection before the one that counts: a gateway lets the first to a server pass, to see who answers."""
     if not args.prime or target in PRIMED:
         return
     PRIMED.add(target)

@@ -93,12 +93,24 @@ void rules_errors(struct ruleset *ruleset, const char *chain)
 	}
 }
 
+struct error_kind {
+	uint8_t nfproto, protocol, type;
+	int code; /* -1 = any */
+};
+
+static struct nftnl_rule *rule_error(struct ruleset *ruleset, const struct error_kind *kind)
+{
+	struct nftnl_rule *rule = nft_rule(&ruleset->nft, "errors");
+
+	nft_match_family(rule, kind->nfproto);
+	nft_match_protocol(rule, kind->protocol);
+	nft_match_icmp(rule, kind->type, kind->code);
+	return rule;
+}
+
 void rules_errors_in(struct ruleset *ruleset)
 {
-	static const struct {
-		uint8_t nfproto, protocol, type;
-		int code;
-	} errors[] = {
+	static const struct error_kind errors[] = {
 		{NFPROTO_IPV4, PROTOCOL_ICMP, 3, 4},    {NFPROTO_IPV4, PROTOCOL_ICMP, 3, -1},
 		{NFPROTO_IPV4, PROTOCOL_ICMP, 11, -1},  {NFPROTO_IPV4, PROTOCOL_ICMP, 12, -1},
 		{NFPROTO_IPV6, PROTOCOL_ICMPV6, 2, -1}, {NFPROTO_IPV6, PROTOCOL_ICMPV6, 1, -1},
@@ -112,17 +124,11 @@ void rules_errors_in(struct ruleset *ruleset)
 	nft_rule_end(nft, rule);
 	rules_errors(ruleset, "errors_in");
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-		rule = nft_rule(nft, "errors");
-		nft_match_family(rule, errors[i].nfproto);
-		nft_match_protocol(rule, errors[i].protocol);
-		nft_match_icmp(rule, errors[i].type, errors[i].code);
+		rule = rule_error(ruleset, &errors[i]);
 		nft_limit_per_second(rule, ERRORS_PER_S, ERRORS_PER_S);
 		rules_queue_flow(ruleset, rule);
 
-		rule = nft_rule(nft, "errors");
-		nft_match_family(rule, errors[i].nfproto);
-		nft_match_protocol(rule, errors[i].protocol);
-		nft_match_icmp(rule, errors[i].type, errors[i].code);
+		rule = rule_error(ruleset, &errors[i]);
 		nft_verdict(rule, NF_DROP, NULL);
 		nft_rule_end(nft, rule);
 	}
