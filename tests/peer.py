@@ -558,9 +558,34 @@ def refused_late(args):
     expect(reset_seq == server_seq, "the reset is outside our window:", reset_seq - server_seq)
 
 
+def untimely(args):
+    """A copy of our first ACK when all is over already: says how long it takes until one is answered by a reset."""
+    client, seq = RawClient(args), random.getrandbits(32)
+    client.send(SYN, seq, 0, struct.pack("!BBH", 2, 4, 1460))
+    server_seq, _ = client.recv(SYN | ACK)
+    seq, server_seq = (seq + 1) & 0xffffffff, (server_seq + 1) & 0xffffffff
+    client.send(ACK, seq, server_seq)
+    begun = time.monotonic()
+    client.send(FIN | ACK, seq, server_seq)
+    server_fin, _ = client.recv(FIN | ACK)
+    expect(server_fin == server_seq, "the server said something")
+    client.send(ACK, (seq + 1) & 0xffffffff, (server_seq + 1) & 0xffffffff)
+    while True:
+        client.deadline = min(time.monotonic() + 0.2, begun + args.patience)
+        client.send(ACK, seq, server_seq)
+        try:
+            reset_seq, _ = client.recv(RST)
+        except TimeoutError:
+            expect(time.monotonic() < begun + args.patience, "no reset at all")
+            continue
+        expect(reset_seq == server_seq, "the reset is outside our window:", reset_seq - server_seq)
+        print(round((time.monotonic() - begun) * 1000))
+        return
+
+
 SCENARIOS = (knock, push, pull, both, halfclose, halfclose_mirror, banner, echo, ack_with_data, hold, hold_to_hear,
              idle, reset_by_server, reset_by_client, close_first, close_last, close_together, reuse,
-             refused, silenced, banned, refused_late)
+             refused, silenced, banned, refused_late, untimely)
 
 
 def arguments():

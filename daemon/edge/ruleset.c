@@ -24,6 +24,8 @@ enum {
 #define WATCHED_TIMEOUT_S 60 /* the kernel's own patience with a half-open connection */
 #define LEARN_MAX 4096
 #define LEARN_TIMEOUT_S 2
+#define FRESH_MAX 131072   /* beyond that a RST as of rules_untimely() is let out */
+#define FRESH_TIMEOUT_S 1  /* the first ACK's time in the queue, and then some */
 #define FLOWS_TIMEOUT_S 60 /* since the flow's last packet while armed; then it is asked for once more */
 
 #define TYPE_FLOW(ip) ((TYPE_ADDR_PORT(ip)) << 12 | TYPE_ADDR_PORT(ip))
@@ -60,6 +62,8 @@ static void rules_incoming(struct ruleset *ruleset, const struct ruleset_wanted 
 		rules_syn_fin(ruleset, "incoming_tcp", &ruleset->services);
 	if (light)
 		rules_light_first_ack(ruleset);
+	if (ruleset->setup.gateway) /* those of servers, before conntrack takes them for the end */
+		rules_untimely(ruleset, "incoming_tcp");
 	if (rules_honoured(ruleset, wanted)) {
 		rule = nft_rule(nft, "incoming_tcp");
 		nft_match_tcp_flags(rule, TCP_SYN | TCP_RST | TCP_ACK, TCP_ACK);
@@ -109,6 +113,7 @@ static const char *const chains[] = {
 	"ack",          "ack_armed",    "marked",    "unproven",     "stray",         "unasked",      "unasked_answer",
 	"syn_fin",      "syn_fin_drop", "syn_fin",   "syn_fin_drop", "watched",       "know",         "established",
 	"answers",      "resets",       "errors",    "queue_answer", "server_strays", "server_stray", "known_stray",
+	"first_ack",    "fresh",        "untimely",  "hush",
 };
 
 /* Each hook costs every packet: it is made when it is first needed, and not taken away again: see ruleset_quiet(). */
@@ -159,6 +164,8 @@ static void build_frame(struct ruleset *ruleset)
 	nft_set_add(nft, &ruleset->watched_v6, NFT_SET_EVAL | NFT_SET_TIMEOUT, WATCHED_MAX, WATCHED_TIMEOUT_S);
 	nft_set_add(nft, &ruleset->learn_v4, NFT_SET_EVAL | NFT_SET_TIMEOUT, LEARN_MAX, LEARN_TIMEOUT_S);
 	nft_set_add(nft, &ruleset->learn_v6, NFT_SET_EVAL | NFT_SET_TIMEOUT, LEARN_MAX, LEARN_TIMEOUT_S);
+	nft_set_add(nft, &ruleset->fresh_v4, NFT_SET_EVAL | NFT_SET_TIMEOUT, FRESH_MAX, FRESH_TIMEOUT_S);
+	nft_set_add(nft, &ruleset->fresh_v6, NFT_SET_EVAL | NFT_SET_TIMEOUT, FRESH_MAX, FRESH_TIMEOUT_S);
 	nft_set_add(nft, &ruleset->flows_v6, NFT_SET_EVAL | NFT_SET_TIMEOUT, FLOWS_MAX, FLOWS_TIMEOUT_S);
 	for (size_t i = 0; i < sizeof(chains) / sizeof(chains[0]); i++)
 		nft_chain_add(nft, chains[i]);
@@ -192,6 +199,7 @@ static int apply(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
 	build_hooks(ruleset, hooks & ~ruleset->hooks);
 	bindings_want(&ruleset->services, wanted->services, wanted->service_count);
 	bindings_want(&ruleset->armed, NULL, 0);
+	rules_fresh(ruleset);
 	rules_incoming(ruleset, wanted, light);
 	rules_syn(ruleset, wanted, light);
 	if (light)
@@ -295,6 +303,8 @@ static void name_sets(struct ruleset *ruleset)
 	ruleset->flows_v6 = (struct nft_set){"flows_v6", 0, FLOW_KEY_V6_BYTES, TYPE_FLOW(NFT_TYPE_IPV6)};
 	ruleset->watched_v4 = (struct nft_set){"watched_v4", 0, FLOW_KEY_V4_BYTES, TYPE_FLOW(NFT_TYPE_IPV4)};
 	ruleset->watched_v6 = (struct nft_set){"watched_v6", 0, FLOW_KEY_V6_BYTES, TYPE_FLOW(NFT_TYPE_IPV6)};
+	ruleset->fresh_v4 = (struct nft_set){"fresh_v4", 0, FLOW_KEY_V4_BYTES, TYPE_FLOW(NFT_TYPE_IPV4)};
+	ruleset->fresh_v6 = (struct nft_set){"fresh_v6", 0, FLOW_KEY_V6_BYTES, TYPE_FLOW(NFT_TYPE_IPV6)};
 	ruleset->learn_v4 = (struct nft_set){"learn_v4", 0, FLOW_KEY_V4_BYTES, TYPE_FLOW(NFT_TYPE_IPV4)};
 	ruleset->learn_v6 = (struct nft_set){"learn_v6", 0, FLOW_KEY_V6_BYTES, TYPE_FLOW(NFT_TYPE_IPV6)};
 }

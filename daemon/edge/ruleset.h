@@ -76,6 +76,7 @@ struct ruleset {
 	struct nft_set flows_v4, flows_v6;     /* connections that conntrack knows */
 	struct nft_set watched_v4, watched_v6; /* before the first arming: handshakes whose ACK is wanted */
 	struct nft_set learn_v4, learn_v6;     /* before the first arming: SYN-ACKs to learn from */
+	struct nft_set fresh_v4, fresh_v6;     /* connections whose handshake was just done through our hands */
 	struct ruleset_list allow, deny;
 	struct nft_set bans[2]; /* IPv4, IPv6 */
 };

@@ -13,7 +13,8 @@ void rules_light_first_ack(struct ruleset *ruleset)
 	rules_flow_change(ruleset, "watched", &ruleset->watched_v4, &ruleset->watched_v6, NFT_DYNSET_OP_DELETE);
 	rule = nft_rule(nft, "watched");
 	nft_set_mark(rule, MARK_BITS, MARK_FIRST_ACK);
-	rules_queue_flow(ruleset, rule);
+	nft_verdict(rule, NFT_GOTO, "first_ack");
+	nft_rule_end(nft, rule);
 }
 
 /* What the daemon's verdict said about a SYN: which answer to learn from. */
@@ -38,8 +39,10 @@ static void rules_light_tracked_incoming(struct ruleset *ruleset)
 static void rules_light_answers(struct ruleset *ruleset)
 {
 	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule = nft_rule(nft, "answers_out");
+	struct nftnl_rule *rule;
 
+	rules_untimely(ruleset, "answers_out");
+	rule = nft_rule(nft, "answers_out");
 	nft_match_protocol(rule, PROTOCOL_TCP);
 	nft_match_tcp_flags(rule, TCP_SYN | TCP_ACK, TCP_SYN | TCP_ACK);
 	rules_jump(ruleset, rule, "answers");

@@ -183,3 +183,35 @@ void rules_flow_change(struct ruleset *ruleset, const char *chain, const struct 
 		nft_rule_end(&ruleset->nft, rule);
 	}
 }
+
+/* A first ACK that was queued goes on from the CPU that our verdict came from, and so does a handover's final ACK, while
+ * what the client sends behind it comes on another. There the kernel may look for the connection just when it puts it in
+ * the place of the half-open entry, finds neither (inet_ehash_insert(), net/ipv4/inet_hashtables.c), and the listener
+ * answers with a RST; or the connection is over before its first ACK comes. Such a RST, which has no ACK
+ * (tcp_v4_send_reset(), net/ipv4/tcp_ipv4.c: an application's has), does not leave so early: if it was right, the client's
+ * retransmission gets another. */
+void rules_fresh(struct ruleset *ruleset)
+{
+	static const char *const noted[] = {"first_ack", "fresh"};
+	struct nft *nft = &ruleset->nft;
+	struct nftnl_rule *rule;
+
+	for (size_t i = 0; i < sizeof(noted) / sizeof(noted[0]); i++)
+		rules_flow_change(ruleset, noted[i], &ruleset->fresh_v4, &ruleset->fresh_v6, NFT_DYNSET_OP_UPDATE);
+	rules_queue_flow(ruleset, nft_rule(nft, "first_ack"));
+
+	rules_for_flows(ruleset, "untimely", true, &ruleset->fresh_v4, &ruleset->fresh_v6, "hush");
+	rule = nft_rule(nft, "hush");
+	nft_counter(rule);
+	nft_verdict(rule, NF_DROP, NULL);
+	nft_rule_end(nft, rule);
+}
+
+void rules_untimely(struct ruleset *ruleset, const char *chain)
+{
+	struct nftnl_rule *rule = nft_rule(&ruleset->nft, chain);
+
+	nft_match_protocol(rule, PROTOCOL_TCP);
+	nft_match_tcp_flags(rule, TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK, TCP_RST);
+	rules_jump(ruleset, rule, "untimely");
+}

@@ -91,6 +91,11 @@ void rules_for_flows(struct ruleset *ruleset, const char *chain, bool outgoing, 
 void rules_flow_change(struct ruleset *ruleset, const char *chain, const struct nft_set *v4, const struct nft_set *v6,
 		       uint32_t operation);
 
+/* What the kernel answers by mistake: see there. The chains "first_ack", which queues, and "fresh", which does not, note
+ * the packet's flow as one whose handshake is being done; rules_untimely() in `chain` drops. */
+void rules_fresh(struct ruleset *ruleset);
+void rules_untimely(struct ruleset *ruleset, const char *chain);
+
 /* ---- ruleset_light.c ---- */
 
 /* The client's first ACK: a set remembers whose is wanted. */

@@ -45,14 +45,17 @@ static void rules_ack(struct ruleset *ruleset, const struct ruleset_wanted *want
 	}
 }
 
-/* Conntrack must not see what the daemon marked so: its own SYN-ACKs, translated path-MTU errors. */
-static void rules_untrack(struct nft *nft)
+/* Conntrack must not see what the daemon marked so: its own SYN-ACKs, translated path-MTU errors; nor a RST that is not to
+ * be, which it would take for the end. */
+static void rules_untrack(struct ruleset *ruleset)
 {
+	struct nft *nft = &ruleset->nft;
 	struct nftnl_rule *rule = nft_rule(nft, "untrack");
 
 	nft_match_mark(rule, MARK_BITS, MARK_UNTRACKED, true);
 	nft_notrack(rule);
 	nft_rule_end(nft, rule);
+	rules_untimely(ruleset, "untrack");
 }
 
 /* After conntrack, on the way in: what the daemon's verdict said about the packet. */
@@ -136,7 +139,8 @@ static void rules_first_ack(struct ruleset *ruleset)
 			nft_match_ct_assured(rule);
 		nft_set_ct_mark(rule, MARK_BITS, 0);
 		nft_set_mark(rule, MARK_BITS, MARK_FIRST_ACK);
-		rules_queue_flow(ruleset, rule);
+		nft_verdict(rule, NFT_GOTO, "first_ack");
+		nft_rule_end(&ruleset->nft, rule);
 	}
 }
 
@@ -154,6 +158,17 @@ static void rules_know(struct ruleset *ruleset, const char *chain)
 	nft_match_ct_state(rule, NF_CT_STATE_BIT(IP_CT_ESTABLISHED));
 	nft_match_tcp_flags(rule, TCP_SYN, 0);
 	rules_jump(ruleset, rule, "know");
+}
+
+/* Ours is the only one that leaves this host: connections from here are not handed over. */
+static void rules_final_ack(struct ruleset *ruleset)
+{
+	struct nftnl_rule *rule = nft_rule(&ruleset->nft, "tracked_outgoing");
+
+	nft_match_ct_mark(rule, MARK_BITS, MARK_HANDED_OVER, true);
+	nft_match_protocol(rule, PROTOCOL_TCP);
+	nft_match_ct_direction(rule, IP_CT_DIR_ORIGINAL);
+	rules_jump(ruleset, rule, "fresh");
 }
 
 static void rules_tracked_incoming(struct ruleset *ruleset)
@@ -193,8 +208,10 @@ static void rules_unasked(struct ruleset *ruleset)
 static void rules_answers(struct ruleset *ruleset, bool unasked)
 {
 	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule = nft_rule(nft, "answers_out");
+	struct nftnl_rule *rule;
 
+	rules_untimely(ruleset, "answers_out");
+	rule = nft_rule(nft, "answers_out");
 	nft_match_ct_mark(rule, MARK_WATCHED_BITS, 0, false);
 	nft_match_protocol(rule, PROTOCOL_TCP);
 	rules_jump(ruleset, rule, "answers");
@@ -233,7 +250,7 @@ void rules_tracking(struct ruleset *ruleset, const struct ruleset_wanted *wanted
 {
 	const struct ruleset_bindings *honoured = rules_honoured(ruleset, wanted);
 
-	rules_untrack(&ruleset->nft);
+	rules_untrack(ruleset);
 	rules_marked(ruleset);
 	rules_unproven(ruleset, wanted->strays);
 	rules_first_ack(ruleset);
@@ -245,6 +262,7 @@ void rules_tracking(struct ruleset *ruleset, const struct ruleset_wanted *wanted
 		return;
 	rules_ack(ruleset, wanted);
 	rules_know(ruleset, "tracked_incoming");
+	rules_final_ack(ruleset);
 	rules_know(ruleset, "tracked_outgoing");
 	rules_for_bindings(ruleset, "know", honoured, "established");
 	rules_flow_change(ruleset, "established", &ruleset->flows_v4, &ruleset->flows_v6, NFT_DYNSET_OP_UPDATE);
