@@ -23,6 +23,10 @@
 
 set -u
 
+# What tests/deps installs, not what else is there by the same name: to start python3 by a version manager's shim takes
+# ten times as long.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BUILD=$(dirname "$TESTS")/build
 SYNMOATD=$(realpath -m "${SYNMOATD:-$BUILD/synmoatd}")
