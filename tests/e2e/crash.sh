@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash source-path=SCRIPTDIR source=../lib.sh
 # kill -9 in the middle of a handed-over download, in a namespace where synmoatd is conntrack's only user.
+# beside others
 . "$(dirname "$0")/../lib.sh"
 
 ALWAYS='services = ( { name = "web"; address = "any"; ports = [80]; cookies = "always"; } );'

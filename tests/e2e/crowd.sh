@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash source-path=SCRIPTDIR source=../lib.sh
 # A crowd of real clients, and a server that does not keep up: they fill the backlog, and no service is armed for it.
+# beside others
 . "$(dirname "$0")/../lib.sh"
 
 N=2000

@@ -5,6 +5,7 @@
 #
 #   smcli ── eth0 smgw eth2 ── smsrv
 #     └──── d0 10.77.4.2 ── 10.77.4.1 dsr ────┘
+# beside others
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=../ends.sh
 . "$(dirname "$0")/../ends.sh"

@@ -7,6 +7,7 @@
 #                 └────────────┘
 #
 # A container's port 70xx is published as the gateway's port 80xx (smct1) or 90xx (smct2).
+# beside others
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=../ends.sh
 . "$(dirname "$0")/../ends.sh"

@@ -2,6 +2,7 @@
 # shellcheck shell=bash source-path=SCRIPTDIR source=../lib.sh
 # A gateway's configuration is read again: under a flood nothing breaks, what was found and learned is kept, and each key
 # does what it says. And what a host may not be like.
+# beside others
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=../ends.sh
 . "$(dirname "$0")/../ends.sh"

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # The list of tcp.sh through a gateway. (rp_filter is 1 in all of them.)
-# alone: it runs many lists side by side itself
 
 # shellcheck source-path=SCRIPTDIR source=../variants.sh
 . "$(dirname "$0")/../variants.sh"

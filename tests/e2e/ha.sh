@@ -2,6 +2,7 @@
 # shellcheck shell=bash source-path=SCRIPTDIR source=../tools/gateways.sh
 # Two gateways, one active, conntrackd between them: established connections survive the loss of the active one, its
 # return and the way back, with the configurations that we ship. Over IPv4, IPv6, and DNAT of both, at the same time.
+# beside others
 TESTS_DIR=$(cd "$(dirname "$0")/.." && pwd)
 . "$TESTS_DIR/tools/gateways.sh"
 

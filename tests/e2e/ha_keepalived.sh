@@ -2,6 +2,7 @@
 # shellcheck shell=bash source-path=SCRIPTDIR source=../tools/gateways.sh
 # keepalived moves the addresses by itself when the active gateway dies, with the configuration and the script that we
 # ship, and no connection is lost, nor reset because a packet was faster than the script.
+# beside others
 TESTS_DIR=$(cd "$(dirname "$0")/.." && pwd)
 . "$TESTS_DIR/tools/gateways.sh"
 

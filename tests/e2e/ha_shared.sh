@@ -2,6 +2,7 @@
 # shellcheck shell=bash source-path=SCRIPTDIR source=../tools/gateways.sh
 # Gateways that share a secret and nothing else: a SYN answered by one, its ACK handed over by the other (ECMP, anycast),
 # also when the epoch, or the secret itself, changes in between. And who may not have such a secret.
+# beside others
 TESTS_DIR=$(cd "$(dirname "$0")/.." && pwd)
 . "$TESTS_DIR/tools/gateways.sh"
 

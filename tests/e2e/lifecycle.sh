@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash source-path=SCRIPTDIR source=../lib.sh
 # Start, check, reload, stop: what an admin does, and what must not be noticed by anybody's clients.
+# beside others
 . "$(dirname "$0")/../lib.sh"
 
 ALWAYS='services = ( { name = "web"; address = "any"; ports = [80]; cookies = "always"; } );'

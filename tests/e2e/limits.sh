@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash source-path=SCRIPTDIR source=../lib.sh
 # Sources that connect too fast are refused or banned; those in whose name others send SYNs are not.
+# beside others
 . "$(dirname "$0")/../lib.sh"
 
 FAST=10.78.200.1 FAST_INDEX=51201 # as client_address() counts

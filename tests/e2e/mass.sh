@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash source-path=SCRIPTDIR source=../lib.sh
 # Many clients, each handed over: none may be lost.
-# alone: as many connections as both ends can make
 . "$(dirname "$0")/../lib.sh"
 
 N=${CONNECTIONS:-20000} # fewer under valgrind

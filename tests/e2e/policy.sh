@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash source-path=SCRIPTDIR source=../lib.sh
 # Who is challenged, who is let past, who is refused; and whether `explain` says so.
+# beside others
 . "$(dirname "$0")/../lib.sh"
 
 SERVICES='services = ( { name = "web"; ports = [80]; }, { name = "other"; ports = [8080]; } );'

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash source-path=SCRIPTDIR source=../lib.sh
 # The configuration is read again and again, under a flood and many real clients: nobody notices, nothing is forgotten.
+# beside others
 . "$(dirname "$0")/../lib.sh"
 
 RATE=20000

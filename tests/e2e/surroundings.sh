@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash source-path=SCRIPTDIR source=../lib.sh
 # What a server has around it: hosts behind it, NAT, policy routing, the admin's own rules, and clients that cheat.
+# beside others
 . "$(dirname "$0")/../lib.sh"
 
 ALWAYS='{ name = "web"; ports = [80]; cookies = "always"; }'

@@ -13,6 +13,7 @@
 #   NAT=none            dnat, masq or both, on the gateway
 #   CLIENT_SYSCTL=      e.g. "net.ipv4.tcp_sack=0 net.ipv4.tcp_timestamps=0"
 #   ONLY=               a regular expression: only the tests whose name matches
+# beside others
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -2,6 +2,7 @@
 # shellcheck shell=bash source-path=SCRIPTDIR source=../lib.sh
 # A first ACK, or what comes behind it, that finds no connection at the server: the kernel's RST is not to leave while the
 # handshake is fresh, for it may be by mistake (ruleset_parts.c, rules_fresh()); and it is to leave later.
+# beside others
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=../ends.sh
 . "$(dirname "$0")/../ends.sh"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash source-path=SCRIPTDIR source=../lib.sh
 # What synmoatctl asks for, and who may ask.
+# beside others
 . "$(dirname "$0")/../lib.sh"
 
 TWO='services = ( { name = "web"; ports = [80, 8080]; }, { name = "mail"; ports = [2525]; } );'
