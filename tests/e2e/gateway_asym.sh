@@ -96,26 +96,40 @@ comes_no_more()
     local f name
     shortcut_up
     start always
+    through
+    for f in 4 6; do
+        family $f
+        check "IPv$f: answers that come no more: the server is answered for" wait_until 10 served_by_cookies
+    done
+    around
     for f in 4 6; do
         family $f
         name="IPv$f: answers that come no more"
-        through
-        check "$name: the server is answered for" wait_until 10 served_by_cookies
-        around
         check "$name: that is found out" wait_until 60 given_up
         check "$name: the log says so once" said_times 1
         check "$name: then clients are served as without us" served
         check "$name: and nobody is handed over" none_handed served
-        through
-        check "$name: when they come again, clients are handed over" wait_until 10 served_by_cookies
+    done
+    through
+    for f in 4 6; do
+        family $f
+        check "IPv$f: answers that come no more: when they come again, clients are handed over" \
+            wait_until 10 served_by_cookies
     done
     check "answers that come no more: a clean stop" daemon_stop
 }
-# It takes connections that hang, and half a minute.
+# It takes connections that hang, and half a minute: of both families at the same time.
+NUMBER=20000
 given_up()
 {
+    local host waiting=()
     state_is 'answers elsewhere' && return
-    PARALLEL=5 requests 5 2 "$HOST" >/dev/null
+    for host in "$SRV4" "$SRV4" "$SRV4" "$SRV6" "$SRV6" "$SRV6"; do
+        NUMBER=$((NUMBER + 1))
+        fetch "$(client_address $NUMBER "$host")" "$host" 2 &
+        waiting+=($!)
+    done
+    wait "${waiting[@]}"
     state_is 'answers elsewhere'
 }
 none_handed()
