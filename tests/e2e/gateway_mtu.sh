@@ -97,7 +97,7 @@ download()
 as_fast_as_direct()
 {
     local direct=999999 handed=999999 round
-    for round in {1..6}; do
+    for round in {1..20}; do
         download $DIRECT || return
         [ "$MS" -ge "$direct" ] || direct=$MS
         handed download 80 || return
