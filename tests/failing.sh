@@ -135,7 +135,7 @@ overload()
     check "$name: every packet gets its verdict" wait_until 20 queues_empty
     check "$name: afterwards all are served" wait_until 10 all_served
     check "$name: a clean stop" daemon_stop
-    in_daemon nft delete table inet synmoat_closed 2>/dev/null
+    reopen
 }
 
 overloaded() { services always "$([ "$1" = - ] || echo "on_overload = \"$1\";")"; } # VALUE|-
@@ -170,17 +170,18 @@ unheard()
     verdict "$3" "$name: a SYN to an unarmed service" "$SRV4" 81
     check "$name: a port that is not protected is served" connects "$SRV4" 82
     daemon_kill
-    in_daemon nft delete table inet synmoat_closed 2>/dev/null
+    reopen
     began "$(services always)"
     check "$name: afterwards all are served" wait_until 10 all_served
     check "$name: a clean stop" daemon_stop
-    in_daemon nft delete table inet synmoat_closed 2>/dev/null
+    reopen
 }
 
 # ---- the daemon is gone
 
 closed() { in_daemon nft list tables | awk '$3 == "synmoat_closed" { found = 1 } END { exit !found }'; }
 open() { ! closed; }
+reopen() { open || in_daemon nft delete table inet synmoat_closed; }
 
 # killed VALUE|- FATE_OF_WEB FATE_OF_OTHER: kill -9 in the middle of a flood
 killed()
@@ -339,7 +340,7 @@ conntrack_full()
     check "$name: and they were sent" counted syn_challenged 15000
     check "$name: every packet gets its verdict" wait_until 20 queues_empty
     check "$name: a clean stop" daemon_stop
-    in_daemon nft delete table inet synmoat_closed 2>/dev/null
+    reopen
 }
 
 # ---- netlink sockets fail
@@ -418,12 +419,12 @@ netlink_faults()
         faulty "$name" "diag send ENOBUFS 1" diag_refused "$name"
     fi
     check "$PLACE, netlink: a clean stop" daemon_stop
-    in_daemon nft delete table inet synmoat_closed 2>/dev/null
+    reopen
 
     name="$PLACE, netlink: rules refused at arming"
     faults_launch "$(services auto)"
     requests 2 2 "$SRV4" >/dev/null
     faulty "$name" "nftables send ENOMEM 1" arming_refused "$name"
     check "$name: a clean stop" daemon_stop
-    in_daemon nft delete table inet synmoat_closed 2>/dev/null
+    reopen
 }
