@@ -492,7 +492,7 @@ def banned(args):
 
 # A client without a kernel behind it, to stop between the packets of the handshake.
 
-FIN, SYN, RST, ACK = 1, 2, 4, 16
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
 
 def internet_sum(data):
@@ -516,11 +516,11 @@ class RawClient:
         ends = self.sock.getsockname()[0], self.to
         self.pseudo = b"".join(socket.inet_pton(family, end) for end in ends)
 
-    def send(self, flags, seq, ack, options=b""):
+    def send(self, flags, seq, ack, options=b"", data=b""):
         length = 20 + len(options)
         header = struct.pack("!HHIIBBHHH", self.sport, self.dport, seq, ack, length << 2, flags, 65535, 0, 0)
-        header += options
-        check = internet_sum(self.pseudo + struct.pack("!HH", socket.IPPROTO_TCP, length) + header)
+        header += options + data
+        check = internet_sum(self.pseudo + struct.pack("!HH", socket.IPPROTO_TCP, len(header)) + header)
         self.sock.send(header[:16] + struct.pack("!H", check) + header[18:])
 
     def recv(self, flags):
@@ -559,7 +559,8 @@ def refused_late(args):
 
 
 def untimely(args):
-    """A copy of our first ACK when all is over already: says how long it takes until one is answered by a reset."""
+    """A copy of our first ACK when all is over already, or data in its place: says how long it takes until one is answered
+    by a reset."""
     client, seq = RawClient(args), random.getrandbits(32)
     client.send(SYN, seq, 0, struct.pack("!BBH", 2, 4, 1460))
     server_seq, _ = client.recv(SYN | ACK)
@@ -572,7 +573,7 @@ def untimely(args):
     client.send(ACK, (seq + 1) & 0xffffffff, (server_seq + 1) & 0xffffffff)
     while True:
         client.deadline = min(time.monotonic() + 0.2, begun + args.patience)
-        client.send(ACK, seq, server_seq)
+        client.send(PSH | ACK if args.data else ACK, seq, server_seq, data=args.data.encode())
         try:
             reset_seq, _ = client.recv(RST)
         except TimeoutError:
@@ -613,6 +614,8 @@ def arguments():
         if scenario is reuse:
             client.add_argument("--first", choices=("client", "server"), required=True)
             client.add_argument("--rounds", type=int, default=1)
+        if scenario is untimely:
+            client.add_argument("--data", default="", help="an even number of bytes")
         if scenario is idle:
             client.add_argument("--seconds", type=float, default=10)
         client.set_defaults(run=scenario)

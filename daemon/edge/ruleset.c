@@ -62,6 +62,7 @@ static void rules_incoming(struct ruleset *ruleset, const struct ruleset_wanted 
 		rules_syn_fin(ruleset, "incoming_tcp", &ruleset->services);
 	if (light)
 		rules_light_first_ack(ruleset);
+	rules_fresh(ruleset);
 	if (ruleset->setup.gateway) /* those of servers, before conntrack takes them for the end */
 		rules_untimely(ruleset, "incoming_tcp");
 	if (rules_honoured(ruleset, wanted)) {
@@ -113,7 +114,7 @@ static const char *const chains[] = {
 	"ack",          "ack_armed",    "marked",    "unproven",     "stray",         "unasked",      "unasked_answer",
 	"syn_fin",      "syn_fin_drop", "syn_fin",   "syn_fin_drop", "watched",       "know",         "established",
 	"answers",      "resets",       "errors",    "queue_answer", "server_strays", "server_stray", "known_stray",
-	"first_ack",    "fresh",        "untimely",  "hush",
+	"first_ack",    "fresh",        "speaks",    "spoke",        "untimely",      "hush",
 };
 
 /* Each hook costs every packet: it is made when it is first needed, and not taken away again: see ruleset_quiet(). */
@@ -166,6 +167,8 @@ static void build_frame(struct ruleset *ruleset)
 	nft_set_add(nft, &ruleset->learn_v6, NFT_SET_EVAL | NFT_SET_TIMEOUT, LEARN_MAX, LEARN_TIMEOUT_S);
 	nft_set_add(nft, &ruleset->fresh_v4, NFT_SET_EVAL | NFT_SET_TIMEOUT, FRESH_MAX, FRESH_TIMEOUT_S);
 	nft_set_add(nft, &ruleset->fresh_v6, NFT_SET_EVAL | NFT_SET_TIMEOUT, FRESH_MAX, FRESH_TIMEOUT_S);
+	nft_set_add(nft, &ruleset->spoke_v4, NFT_SET_EVAL | NFT_SET_TIMEOUT, FRESH_MAX, FRESH_TIMEOUT_S);
+	nft_set_add(nft, &ruleset->spoke_v6, NFT_SET_EVAL | NFT_SET_TIMEOUT, FRESH_MAX, FRESH_TIMEOUT_S);
 	nft_set_add(nft, &ruleset->flows_v6, NFT_SET_EVAL | NFT_SET_TIMEOUT, FLOWS_MAX, FLOWS_TIMEOUT_S);
 	for (size_t i = 0; i < sizeof(chains) / sizeof(chains[0]); i++)
 		nft_chain_add(nft, chains[i]);
@@ -199,7 +202,6 @@ static int apply(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
 	build_hooks(ruleset, hooks & ~ruleset->hooks);
 	bindings_want(&ruleset->services, wanted->services, wanted->service_count);
 	bindings_want(&ruleset->armed, NULL, 0);
-	rules_fresh(ruleset);
 	rules_incoming(ruleset, wanted, light);
 	rules_syn(ruleset, wanted, light);
 	if (light)
@@ -305,6 +307,8 @@ static void name_sets(struct ruleset *ruleset)
 	ruleset->watched_v6 = (struct nft_set){"watched_v6", 0, FLOW_KEY_V6_BYTES, TYPE_FLOW(NFT_TYPE_IPV6)};
 	ruleset->fresh_v4 = (struct nft_set){"fresh_v4", 0, FLOW_KEY_V4_BYTES, TYPE_FLOW(NFT_TYPE_IPV4)};
 	ruleset->fresh_v6 = (struct nft_set){"fresh_v6", 0, FLOW_KEY_V6_BYTES, TYPE_FLOW(NFT_TYPE_IPV6)};
+	ruleset->spoke_v4 = (struct nft_set){"spoke_v4", 0, FLOW_KEY_V4_BYTES, TYPE_FLOW(NFT_TYPE_IPV4)};
+	ruleset->spoke_v6 = (struct nft_set){"spoke_v6", 0, FLOW_KEY_V6_BYTES, TYPE_FLOW(NFT_TYPE_IPV6)};
 	ruleset->learn_v4 = (struct nft_set){"learn_v4", 0, FLOW_KEY_V4_BYTES, TYPE_FLOW(NFT_TYPE_IPV4)};
 	ruleset->learn_v6 = (struct nft_set){"learn_v6", 0, FLOW_KEY_V6_BYTES, TYPE_FLOW(NFT_TYPE_IPV6)};
 }

@@ -77,6 +77,7 @@ struct ruleset {
 	struct nft_set watched_v4, watched_v6; /* before the first arming: handshakes whose ACK is wanted */
 	struct nft_set learn_v4, learn_v6;     /* before the first arming: SYN-ACKs to learn from */
 	struct nft_set fresh_v4, fresh_v6;     /* connections whose handshake was just done through our hands */
+	struct nft_set spoke_v4, spoke_v6;     /* those of them whose client has sent data */
 	struct ruleset_list allow, deny;
 	struct nft_set bans[2]; /* IPv4, IPv6 */
 };

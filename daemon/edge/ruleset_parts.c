@@ -184,12 +184,22 @@ void rules_flow_change(struct ruleset *ruleset, const char *chain, const struct 
 	}
 }
 
+/* As data is, but for the first parts of what does not fit into one segment. */
+static void rules_if_pushed(struct ruleset *ruleset, const char *chain, const char *target)
+{
+	struct nftnl_rule *rule = nft_rule(&ruleset->nft, chain);
+
+	nft_match_protocol(rule, PROTOCOL_TCP);
+	nft_match_tcp_flags(rule, TCP_SYN | TCP_RST | TCP_PSH, TCP_PSH);
+	rules_jump(ruleset, rule, target);
+}
+
 /* A first ACK that was queued goes on from the CPU that our verdict came from, and so does a handover's final ACK, while
  * what the client sends behind it comes on another. There the kernel may look for the connection just when it puts it in
  * the place of the half-open entry, finds neither (inet_ehash_insert(), net/ipv4/inet_hashtables.c), and the listener
- * answers with a RST; or the connection is over before its first ACK comes. Such a RST, which has no ACK
- * (tcp_v4_send_reset(), net/ipv4/tcp_ipv4.c: an application's has), does not leave so early: if it was right, the client's
- * retransmission gets another. */
+ * answers with a RST. Such a RST, which has no ACK (tcp_v4_send_reset(), net/ipv4/tcp_ipv4.c: an application's has), does
+ * not leave so early. If it was right, the client's retransmission gets another: that is why the client has to have
+ * spoken. One that has sent no more than its first ACK would wait for ever, and the RST to that is always right. */
 void rules_fresh(struct ruleset *ruleset)
 {
 	static const char *const noted[] = {"first_ack", "fresh"};
@@ -198,9 +208,14 @@ void rules_fresh(struct ruleset *ruleset)
 
 	for (size_t i = 0; i < sizeof(noted) / sizeof(noted[0]); i++)
 		rules_flow_change(ruleset, noted[i], &ruleset->fresh_v4, &ruleset->fresh_v6, NFT_DYNSET_OP_UPDATE);
+	rules_if_pushed(ruleset, "first_ack", "spoke"); /* data that overtook it, or comes with it */
 	rules_queue_flow(ruleset, nft_rule(nft, "first_ack"));
 
-	rules_for_flows(ruleset, "untimely", true, &ruleset->fresh_v4, &ruleset->fresh_v6, "hush");
+	rules_if_pushed(ruleset, "incoming_tcp", "speaks");
+	rules_for_flows(ruleset, "speaks", false, &ruleset->fresh_v4, &ruleset->fresh_v6, "spoke");
+	rules_flow_change(ruleset, "spoke", &ruleset->spoke_v4, &ruleset->spoke_v6, NFT_DYNSET_OP_UPDATE);
+
+	rules_for_flows(ruleset, "untimely", true, &ruleset->spoke_v4, &ruleset->spoke_v6, "hush");
 	rule = nft_rule(nft, "hush");
 	nft_counter(rule);
 	nft_verdict(rule, NF_DROP, NULL);
