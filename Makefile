@@ -5,7 +5,12 @@
 #   sudo make check   installs what is missing, builds, runs all tests
 #   make check-unit   the tests that need no root
 #   sudo make bench   the speed ratios of README.md, measured again
+#   sudo make check-vm   boots a Debian in qemu and tests the package in it; part of check
 #   make lint         clang-tidy, cppcheck, shellcheck, mandoc
+#   make deb          build/deb/synmoat_VERSION_ARCH.deb
+#   sudo make check-package   its tests, in a chroot; part of check
+#   make dist         build/synmoat-VERSION.tar.gz
+#   sudo make install, uninstall   honour PREFIX and DESTDIR
 
 BUILD   ?= build
 PREFIX  ?= /usr
@@ -14,24 +19,27 @@ DESTDIR ?=
 CC      ?= cc
 CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
-ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Idaemon $(WARN) -fstack-protector-strong -pthread $(CFLAGS)
+ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Idaemon $(WARN) -fstack-protector-strong -pthread $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS := -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
-LIBS    := -lnetfilter_queue -lnftnl -lmnl -lconfig -ljansson -lm
+LIBS    := -lnetfilter_queue -lnftnl -lmnl -lconfig -ljansson -lsystemd -lmicrohttpd -lm
 
 # What Debian calls what we need: to build, and to test.
-BUILD_PACKAGES := gcc libc6-dev make pkg-config libmnl-dev libnetfilter-queue-dev libnftnl-dev libconfig-dev libjansson-dev check
-TEST_PACKAGES  := nginx-light curl wrk iperf3 nftables iproute2 conntrack tcpdump python3 jq valgrind libc6-dbg procps ethtool util-linux nmap mandoc conntrackd keepalived
+BUILD_PACKAGES := gcc libc6-dev make pkg-config libmnl-dev libnetfilter-queue-dev libnftnl-dev libconfig-dev libjansson-dev libsystemd-dev check libmicrohttpd-dev
+TEST_PACKAGES  := nginx-light curl wrk iperf3 nftables iproute2 conntrack tcpdump python3 jq valgrind libc6-dbg procps ethtool util-linux nmap mandoc conntrackd keepalived systemd strace tmux socat prometheus openssh-server openssh-client
+# What tests/demo.sh and tests/lib.sh run in it.
+DEMO_PACKAGES  := nginx-light curl nftables iproute2 jq procps
 
 CORE   := $(patsubst daemon/%.c,$(BUILD)/%.o,$(wildcard daemon/core/*.c))
 EDGE   := $(patsubst daemon/%.c,$(BUILD)/%.o,$(wildcard daemon/edge/*.c))
 FACE   := $(patsubst daemon/%.c,$(BUILD)/%.o,$(wildcard daemon/face/*.c))
+CTL    := $(patsubst ctl/%.c,$(BUILD)/ctl/%.o,$(wildcard ctl/*.c))
 TOP    := $(patsubst daemon/%.c,$(BUILD)/%.o,$(wildcard daemon/*.c))
 UNITS  := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 TOOLS  := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(filter-out %/netlink_faults.c,$(wildcard tests/tools/*.c))) \
 	$(BUILD)/tests/netlink_faults.so
-FACE_UNITS := $(addprefix $(BUILD)/unit/,test_config test_report test_control test_command test_secret_file)
+FACE_UNITS := $(addprefix $(BUILD)/unit/,test_config test_report test_control test_command test_secret_file test_metrics test_event test_config_show)
 
-.PHONY: all tools units asan check check-unit check-net demo bench deps lint install clean
+.PHONY: all tools units asan check check-unit check-net demo bench deps lint install uninstall dist deb check-package clean
 .DEFAULT_GOAL := all
 
 all: $(BUILD)/synmoatd $(BUILD)/synmoatctl
@@ -41,8 +49,8 @@ units: $(UNITS)
 $(BUILD)/synmoatd: $(TOP) $(CORE) $(EDGE) $(FACE)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDFLAGS) $(LIBS)
 
-$(BUILD)/synmoatctl: $(BUILD)/ctl/synmoatctl.o
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDFLAGS)
+$(BUILD)/synmoatctl: $(CTL)
+	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDFLAGS) -ljansson -lm
 
 $(BUILD)/%.o: daemon/%.c
 	@mkdir -p $(@D)
@@ -66,13 +74,21 @@ UNIT_LIBS := -lcheck -lsubunit -lm -lrt
 $(FACE_UNITS): $(BUILD)/unit/%: tests/unit/%.c $(FACE) $(CORE)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDFLAGS) $(UNIT_LIBS) -lconfig -ljansson
+# What synmoatctl shows on a screen, without the terminal and the socket.
+SCREEN := $(addprefix $(BUILD)/ctl/,view.o screen.o pen.o)
+$(BUILD)/unit/test_screen: tests/unit/test_screen.c $(SCREEN)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Ictl -o $@ $^ $(ALL_LDFLAGS) $(UNIT_LIBS) -ljansson
 # Not of the core, but as pure.
 $(BUILD)/unit/test_registry: $(BUILD)/registry.o
-$(filter-out $(FACE_UNITS),$(UNITS)): $(BUILD)/unit/%: tests/unit/%.c $(CORE)
+# Of the edge, and linked with nothing else of it.
+$(BUILD)/unit/test_journal: $(BUILD)/edge/journal.o
+$(BUILD)/unit/test_proc_text: $(BUILD)/edge/proc_text.o
+$(filter-out $(FACE_UNITS) $(BUILD)/unit/test_screen,$(UNITS)): $(BUILD)/unit/%: tests/unit/%.c $(CORE)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDFLAGS) $(UNIT_LIBS)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 # The whole daemon once more, with the sanitizers, in a directory of its own.
 asan:
@@ -82,15 +98,27 @@ check-unit: units
 	@tests/units $(BUILD)/unit
 
 deps:
-	@tests/deps $(BUILD_PACKAGES) $(TEST_PACKAGES)
+	@tests/deps $(BUILD_PACKAGES) $(TEST_PACKAGES) $(VM_PACKAGES)
 
 # deps runs before anything is compiled, so the rest is a make of its own.
 check: deps
 	@$(MAKE) --no-print-directory all tools units
 	@$(MAKE) --no-print-directory asan
+	@tests/vm/image >/dev/null || : # check-vm tells why there is none
 	@tests/all $(BUILD)
 
-demo: deps
+# To boot a Debian, where one of amd64 can be built.
+VM_PACKAGES = $(if $(filter amd64,$(shell dpkg --print-architecture 2>/dev/null)),mmdebstrap qemu-system-x86 e2fsprogs)
+
+.PHONY: check-vm
+check-vm: deps
+	@$(MAKE) --no-print-directory tools
+	@DEB_BUILD_OPTIONS=nocheck $(MAKE) --no-print-directory deb >$(BUILD)/deb.log 2>&1 || tail -n 20 $(BUILD)/deb.log
+	@tests/vm/image >/dev/null || :
+	@LIMIT_S=900 tests/run tests/vm/check-vm
+
+demo:
+	@tests/deps $(BUILD_PACKAGES) $(DEMO_PACKAGES)
 	@$(MAKE) --no-print-directory all tools
 	@tests/demo.sh
 
@@ -101,22 +129,65 @@ bench: deps
 lint:
 	clang-tidy --quiet daemon/*.c daemon/core/*.c daemon/edge/*.c daemon/face/*.c ctl/*.c -- $(filter-out -Werror,$(ALL_CFLAGS))
 	cppcheck --quiet --enable=warning,portability,performance --inline-suppr --error-exitcode=1 -Iinclude -Idaemon daemon ctl
-	shellcheck conf/keepalived/synmoat-notify
-	shellcheck -x tests/*.sh tests/e2e/*.sh tests/run tests/all tests/units tests/deps tests/bench/run
+	shellcheck conf/keepalived/synmoat-notify conf/prometheus/synmoat-textfile conf/alert/synmoat-alert ctl/synmoatctl.bash debian/postinst debian/postrm
+	shellcheck -x tests/*.sh tests/e2e/*.sh tests/run tests/all tests/units tests/deps tests/bench/run tests/vm/*
 	mandoc -Tlint -Wwarning man/*
 
+# ---- installing and packing
+
+PACKAGE_PACKAGES := debhelper dpkg-dev fakeroot git lintian mmdebstrap nftables
+TEST_PACKAGES  += $(PACKAGE_PACKAGES)
+
+VERSION  := $(shell sed -n 's/^\#define SYNMOAT_VERSION "\(.*\)"/\1/p' include/synmoat/version.h)
+EXAMPLES := $(shell find conf -type f ! -path conf/synmoat.conf ! -name '.*' ! -name '*~' | LC_ALL=C sort)
+
+# FROM:TO:MODE, TO below PREFIX. What does not exist is not installed. Paths of ours in units follow PREFIX.
+INSTALLED := $(BUILD)/synmoatd:sbin/synmoatd:0755 $(BUILD)/synmoatctl:bin/synmoatctl:0755 \
+	systemd/synmoat.service:lib/systemd/system/synmoat.service:0644 \
+	$(patsubst %,%:lib/sysusers.d/synmoat.conf:0644,$(wildcard systemd/sysusers.conf)) \
+	$(foreach file,$(notdir $(wildcard systemd/*.catalog)),systemd/$(file):lib/systemd/catalog/$(file):0644) \
+	$(patsubst %,%:share/bash-completion/completions/synmoatctl:0644,$(wildcard ctl/synmoatctl.bash)) \
+	$(foreach page,$(notdir $(wildcard man/*.[1-8])),man/$(page):share/man/man$(patsubst .%,%,$(suffix $(page)))/$(page):0644) \
+	README.md:share/doc/synmoat/README.md:0644 \
+	$(foreach file,$(EXAMPLES),$(file):$(file:conf/%=share/doc/synmoat/examples/%):$(if $(shell test -x $(file) && echo x),0755,0644))
+
+# An edited configuration is neither overwritten nor removed.
 install: all
-	install -D -m 0755 $(BUILD)/synmoatd $(DESTDIR)$(PREFIX)/sbin/synmoatd
-	install -D -m 0755 $(BUILD)/synmoatctl $(DESTDIR)$(PREFIX)/bin/synmoatctl
-	install -D -m 0644 systemd/synmoat.service $(DESTDIR)$(PREFIX)/lib/systemd/system/synmoat.service
-	test -e $(DESTDIR)/etc/synmoat/synmoat.conf || install -D -m 0644 conf/synmoat.conf $(DESTDIR)/etc/synmoat/synmoat.conf
-	install -D -m 0644 man/synmoatd.8 $(DESTDIR)$(PREFIX)/share/man/man8/synmoatd.8
-	install -D -m 0644 man/synmoat.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/synmoat.conf.5
-	install -D -m 0644 man/synmoat.7 $(DESTDIR)$(PREFIX)/share/man/man7/synmoat.7
-	install -D -m 0644 conf/conntrackd.conf $(DESTDIR)$(PREFIX)/share/doc/synmoat/examples/conntrackd.conf
-	install -D -m 0644 conf/keepalived/keepalived.conf $(DESTDIR)$(PREFIX)/share/doc/synmoat/examples/keepalived.conf
-	install -D -m 0755 conf/keepalived/synmoat-notify $(DESTDIR)$(PREFIX)/share/doc/synmoat/examples/synmoat-notify
-	install -D -m 0644 man/synmoatctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/synmoatctl.1
+	@set -e; for entry in $(INSTALLED); do \
+		from=$${entry%%:*} mode=$${entry##*:}; to=$${entry#*:}; to=$(DESTDIR)$(PREFIX)/$${to%:*}; \
+		echo "install $$to"; install -D -m $$mode $$from $$to; \
+		case $$to in *.service) sed -i -E 's|/usr/(s?bin/synmoat)|$(PREFIX)/\1|g' $$to ;; esac; \
+	done
+	@test -e $(DESTDIR)/etc/synmoat/synmoat.conf || install -D -m 0644 conf/synmoat.conf $(DESTDIR)/etc/synmoat/synmoat.conf
+
+uninstall:
+	@for entry in $(INSTALLED); do to=$${entry#*:}; rm -f $(DESTDIR)$(PREFIX)/$${to%:*}; done
+	@if cmp -s conf/synmoat.conf $(DESTDIR)/etc/synmoat/synmoat.conf; then rm $(DESTDIR)/etc/synmoat/synmoat.conf; fi
+	@for own in $(DESTDIR)$(PREFIX)/share/doc/synmoat $(DESTDIR)/etc/synmoat; do \
+		[ ! -d $$own ] || find $$own -depth -type d -empty -delete; \
+	done
+
+# What is committed; the same commit makes the same file.
+dist:
+	@[ -e .git ] || { echo "make dist packs what git has committed: this is no git tree" >&2; exit 1; }
+	@mkdir -p $(BUILD)
+	@git -c safe.directory=$(CURDIR) diff --quiet HEAD || echo "make dist: changes that are not committed are left out" >&2
+	git -c safe.directory=$(CURDIR) archive --format=tar --prefix=synmoat-$(VERSION)/ -o $(BUILD)/synmoat-$(VERSION).tar HEAD
+	gzip -9nf $(BUILD)/synmoat-$(VERSION).tar
+
+# Built in a copy of the tree as it stands, so that no trace of it stays here. -b: no source package, "make dist" is that.
+deb:
+	@tests/deps $(BUILD_PACKAGES) debhelper dpkg-dev fakeroot
+	@rm -rf $(BUILD)/deb
+	@mkdir -p $(BUILD)/deb/src
+	tar -c --exclude-vcs --exclude=./$(BUILD) . | tar -x -C $(BUILD)/deb/src
+	cd $(BUILD)/deb/src && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -b --no-sign
+	@rm -rf $(BUILD)/deb/src
+	@ls $(BUILD)/deb/*.deb
+
+check-package:
+	@tests/deps $(BUILD_PACKAGES) $(PACKAGE_PACKAGES)
+	@tests/run tests/package.sh
 
 clean:
 	rm -rf $(BUILD)

@@ -7,24 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <unistd.h>
 
+#include "daemon.h"
+#include "follow.h"
+#include "preflight.h"
 #include "synmoat/version.h"
+#include "top.h"
 
 #define DEFAULT_SOCKET "/run/synmoat/control.sock"
-#define ANSWER_TIMEOUT_S 10
 #define REQUEST_BYTES 1024 /* more than the daemon takes: it says so itself */
-
-enum ctl_exit {
-	CTL_OK = 0,
-	CTL_ERROR = 1, /* the daemon answered with an error, or found a fault */
-	CTL_USAGE = 2,
-	CTL_NO_DAEMON = 3,
-	CTL_NO_PERMISSION = 4, /* for the socket, or the daemon says so */
-};
 
 static void usage_print(FILE *out)
 {
@@ -38,7 +29,14 @@ static void usage_print(FILE *out)
 	      "  explain SRC [DST:PORT]   what a SYN from there would meet now, and why\n"
 	      "  allow list, deny list    the networks that are let past, or refused\n"
 	      "  ban list                 the sources that are refused for a while\n"
-	      "  check                    whether this host lets the daemon do what it is told to\n"
+	      "  events [--last N] [--follow]\n"
+	      "                           what happened lately, and what happens from now on\n"
+	      "  top [--interval S] [--once]\n"
+	      "                           all of this on one screen, again and again\n"
+	      "  metrics                  all numbers, as Prometheus reads them\n"
+	      "  config show              the configuration in force, defaults included\n"
+	      "  check                    whether this host lets the daemon do what it is told to;\n"
+	      "                           also when no daemon runs\n"
 	      "  secret show-epoch        which secret makes the cookies now, by its fingerprint\n"
 	      "  version                  the version of the running daemon\n"
 	      "  help                     all commands of the running daemon\n"
@@ -50,7 +48,9 @@ static void usage_print(FILE *out)
 	      "  secret rotate            add a fresh secret to the file that gateways share\n"
 	      "  reload                   read the configuration file again\n"
 	      "SERVICE is a name, ADDRESS:PORT, [IPV6]:PORT or any:PORT. --json may also follow the command.\n"
-	      "The default SOCKET is " DEFAULT_SOCKET ". See synmoatctl(1).\n",
+	      "The default SOCKET is " DEFAULT_SOCKET ". See synmoatctl(1).\n"
+	      "It exits with 0 if all is well, 1 if the daemon reports an error or check a fault, 2 for wrong usage,\n"
+	      "3 if no daemon answers, 4 without the permission.\n",
 	      out);
 }
 
@@ -77,70 +77,6 @@ static const char *request_build(char request[REQUEST_BYTES], char *const *words
 	return NULL;
 }
 
-static enum ctl_exit daemon_connect(const char *path, int *fd)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
-
-	if (strlen(path) >= sizeof(address.sun_path))
-		return usage_fail("the path of the socket is too long");
-	strcpy(address.sun_path, path);
-
-	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (*fd < 0) {
-		fprintf(stderr, "synmoatctl: socket: %s\n", strerror(errno));
-		return CTL_NO_DAEMON;
-	}
-	setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-	setsockopt(*fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-	if (connect(*fd, (struct sockaddr *)&address, sizeof(address)) == 0)
-		return CTL_OK;
-
-	if (errno == EACCES || errno == EPERM) {
-		fprintf(stderr, "synmoatctl: no permission for %s: run it as root (sudo) or as the socket's group\n",
-			path);
-		return CTL_NO_PERMISSION;
-	}
-	fprintf(stderr,
-		"synmoatctl: no daemon at %s (%s): start it (systemctl start synmoat), or name its socket with -s\n",
-		path, strerror(errno));
-	return CTL_NO_DAEMON;
-}
-
-/* All of the answer, which the caller frees; NULL after saying why. */
-static char *daemon_ask(int fd, const char *request, size_t *answer_bytes)
-{
-	char *answer = NULL, chunk[4096];
-	FILE *memory = open_memstream(&answer, answer_bytes);
-	ssize_t got;
-
-	if (!memory) {
-		fprintf(stderr, "synmoatctl: %s\n", strerror(errno));
-		return NULL;
-	}
-	/* A daemon that refuses us may have answered and closed before we wrote: read in any case. */
-	(void)!send(fd, request, strlen(request), MSG_NOSIGNAL);
-	while ((got = recv(fd, chunk, sizeof(chunk), 0)) > 0 || (got < 0 && errno == EINTR))
-		if (got > 0)
-			fwrite(chunk, 1, (size_t)got, memory);
-
-	int failure = got < 0 ? errno : 0;
-	if (fclose(memory) != 0) {
-		fprintf(stderr, "synmoatctl: %s\n", strerror(errno));
-		free(answer);
-		return NULL;
-	}
-	/* A whole answer ends with a newline; the end of the connection may be a reset when we said too much. */
-	if (failure != EAGAIN && *answer_bytes && answer[*answer_bytes - 1] == '\n')
-		return answer;
-	if (failure == EAGAIN)
-		fprintf(stderr, "synmoatctl: no answer from the daemon within %d s\n", ANSWER_TIMEOUT_S);
-	else
-		fprintf(stderr, "synmoatctl: the daemon closed without a whole answer\n");
-	free(answer);
-	return NULL;
-}
-
 /* Whether the answer to `check` tells a fault: a line of it does, or an object of its JSON, within whose strings quotes
  * are escaped. */
 static bool answer_has_fault(const char *answer)
@@ -153,42 +89,30 @@ static bool request_is_check(const char *request)
 	return strncmp(request, "check", 5) == 0 && (request[5] == ' ' || request[5] == '\n');
 }
 
-static enum ctl_exit answer_judge(const char *answer)
-{
-	static const char refused[] = "error:", not_permitted[] = "error: not permitted:";
-
-	if (strncmp(answer, not_permitted, sizeof(not_permitted) - 1) == 0)
-		return CTL_NO_PERMISSION;
-	return strncmp(answer, refused, sizeof(refused) - 1) == 0 ? CTL_ERROR : CTL_OK;
-}
-
 static enum ctl_exit command_run(const char *path, const char *request)
 {
+	char error[DAEMON_ERROR_BYTES];
 	enum ctl_exit result;
 	size_t bytes;
 	char *answer;
-	int fd = -1;
+	bool json, faulty;
 
-	result = daemon_connect(path, &fd);
-	if (result != CTL_OK)
-		goto out;
-	result = CTL_NO_DAEMON;
-	answer = daemon_ask(fd, request, &bytes);
-	if (!answer)
-		goto out;
-
-	result = answer_judge(answer);
-	fwrite(answer, 1, bytes, result == CTL_OK ? stdout : stderr);
-	if (result == CTL_OK && request_is_check(request) && answer_has_fault(answer))
-		result = CTL_ERROR;
-	free(answer);
-	if (fflush(stdout) != 0) {
+	result = daemon_ask(path, DAEMON_ANSWER_TIMEOUT_S, request, &answer, &bytes, error);
+	if (result != CTL_OK) {
+		fprintf(stderr, "synmoatctl: %s\n", error);
+		if (result == CTL_NO_DAEMON && preflight_wanted(request, &json) && preflight_run(json) == 1)
+			result = CTL_ERROR;
+		return result;
+	}
+	result = daemon_judge(answer);
+	faulty = result == CTL_OK && request_is_check(request) && answer_has_fault(answer);
+	if (!daemon_show(answer, bytes, result == CTL_OK ? stdout : stderr)) {
 		fprintf(stderr, "synmoatctl: cannot write the answer: %s\n", strerror(errno));
 		result = CTL_ERROR;
 	}
-out:
-	if (fd >= 0)
-		close(fd);
+	if (faulty)
+		result = CTL_ERROR;
+	free(answer);
 	return result;
 }
 
@@ -229,8 +153,10 @@ int main(int argc, char **argv)
 	}
 	if (optind == argc)
 		return usage_fail("no command given");
+	if (strcmp(argv[optind], "top") == 0)
+		return top_main(path, json, argc - optind, argv + optind);
 	wrong = request_build(request, argv + optind, json);
 	if (wrong)
 		return usage_fail(wrong);
-	return command_run(path, request);
+	return follow_is_asked(request) ? follow_events(path, request) : command_run(path, request);
 }

@@ -34,6 +34,7 @@ void supervisor_read_half_open(struct supervisor *supervisor)
 	uint64_t timeout_ns = supervisor->config.backlog.handshake_timeout_s * NSEC_PER_SEC;
 	bool all_ours = now_ns - supervisor->started_ns > timeout_ns; /* none is from before our start */
 	uint64_t took_ns;
+	struct event event;
 	int error;
 
 	if (supervisor->config.mode == MODE_GATEWAY) {
@@ -50,7 +51,10 @@ void supervisor_read_half_open(struct supervisor *supervisor)
 		now_ns + (took_ns * HALF_OPEN_COST > NSEC_PER_SEC ? took_ns * HALF_OPEN_COST : NSEC_PER_SEC);
 	if (error && !supervisor->said_half_open) {
 		supervisor->said_half_open = true;
-		log_warn("sock_diag: the kernel's half-open connections are not counted: %s", strerror(-error));
+		event_begin(&event, EVENT_HALF_OPEN_UNCOUNTED,
+			    "sock_diag: the kernel's half-open connections are not counted: %s", strerror(-error));
+		event_text(&event, "error", strerror(-error));
+		supervisor_tell(supervisor, &event);
 	}
 	if (error)
 		return;
@@ -84,10 +88,22 @@ static void forget_others(struct supervisor *supervisor)
 		if (!supervisor->registry.services[i].fresh)
 			continue;
 		supervisor->registry.services[i].fresh = false;
+		incidents_cut_short(supervisor, i, "gone");
 		supervisor->incidents[i] = (struct incident){.noted = false};
 		supervisor->looks[i] = (struct look){.wanted = false};
 		supervisor_call_all(supervisor, job_forget, &i);
 	}
+}
+
+static void tell_left_out(struct supervisor *supervisor)
+{
+	struct event event;
+
+	event_begin(&event, EVENT_SERVICES_LEFT_OUT, "more than %u services: %u are not protected", SERVICES_MAX,
+		    supervisor->registry.left_out);
+	event_number(&event, "left_out", supervisor->registry.left_out);
+	event_number(&event, "services_max", SERVICES_MAX);
+	supervisor_tell(supervisor, &event);
 }
 
 /* Which ports are bound, how full their backlogs are. Returns whether the bindings changed. */
@@ -109,7 +125,7 @@ bool supervisor_read_listeners(struct supervisor *supervisor, uint64_t now_ns)
 	free(listeners);
 	forget_others(supervisor);
 	if (supervisor->registry.left_out && !left_out)
-		log_warn("more than %u services: %u are not protected", SERVICES_MAX, supervisor->registry.left_out);
+		tell_left_out(supervisor);
 	if (!changed && old)
 		return false;
 	map = service_map_new(supervisor->registry.bindings, supervisor->registry.binding_count);
@@ -143,6 +159,7 @@ static void job_take_found(struct worker *worker, void *argument)
 bool supervisor_take_found(struct supervisor *supervisor, uint64_t now_ns)
 {
 	static struct found found;
+	struct event event;
 	bool any = false;
 
 	if (supervisor->config.mode != MODE_GATEWAY)
@@ -153,7 +170,11 @@ bool supervisor_take_found(struct supervisor *supervisor, uint64_t now_ns)
 		any |= registry_found(&supervisor->registry, &found.servers[i], now_ns);
 	if (supervisor->registry.found_left_out_ns && !supervisor->said_found) {
 		supervisor->said_found = true;
-		log_warn("more than %d services: servers found in networks since then are not protected", SERVICES_MAX);
+		event_begin(&event, EVENT_SERVICES_LEFT_OUT,
+			    "more than %d services: servers found in networks since then are not protected",
+			    SERVICES_MAX);
+		event_number(&event, "services_max", SERVICES_MAX);
+		supervisor_tell(supervisor, &event);
 	}
 	return any;
 }

@@ -9,14 +9,22 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "edge/http.h"
+#include "edge/manager.h"
 #include "face/control.h"
 #include "log.h"
+#include "preflight.h"
+#include "pulse.h"
+#include "scrape.h"
 #include "supervisor.h"
 #include "synmoat/version.h"
+
+#define NSEC_PER_MSEC 1000000ULL
 
 struct options {
 	struct config_file config; /* without -c a missing file means defaults */
 	bool test;
+	bool preflight, json;
 };
 
 static void parse_options(int argc, char **argv, struct options *options)
@@ -24,10 +32,16 @@ static void parse_options(int argc, char **argv, struct options *options)
 	int option;
 
 	*options = (struct options){.config.path = CONFIG_DEFAULT_PATH};
-	while ((option = getopt(argc, argv, "c:tV")) != -1) {
+	while ((option = getopt(argc, argv, "c:jktV")) != -1) {
 		switch (option) {
 		case 'c':
 			options->config = (struct config_file){optarg, true};
+			break;
+		case 'j':
+			options->json = true;
+			break;
+		case 'k':
+			options->preflight = true;
 			break;
 		case 't':
 			options->test = true;
@@ -36,9 +50,13 @@ static void parse_options(int argc, char **argv, struct options *options)
 			puts("synmoatd " SYNMOAT_VERSION);
 			exit(EXIT_SUCCESS);
 		default:
-			fputs("usage: synmoatd [-c FILE] [-t] [-V]\n", stderr);
+			fputs("usage: synmoatd [-c FILE] [-k [-j] | -t] [-V]\n", stderr);
 			exit(2);
 		}
+	}
+	if (options->json && !options->preflight) {
+		fputs("synmoatd: -j goes with -k\n", stderr);
+		exit(2);
 	}
 	if (optind < argc) {
 		fprintf(stderr, "synmoatd: unexpected argument '%s'\n", argv[optind]);
@@ -60,35 +78,54 @@ static int catch_signals(void)
 	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void answer(void *context, const struct control_peer *peer, const char *request, FILE *out)
+static enum control_then answer(void *context, const struct control_peer *peer, const char *request, FILE *out)
 {
-	supervisor_answer(context, peer, request, out);
+	return supervisor_answer(context, peer, request, out);
 }
 
-/* Until a signal says stop. */
-static void serve(struct supervisor *supervisor, struct control *control, int signal_fd)
+/* The sooner of both: a moment, and milliseconds (-1: never). */
+static int sooner(uint64_t due_ns, int other_ms)
 {
-	int wait_ms = 0;
+	uint64_t now_ns = worker_now_ns();
+	int due_ms = due_ns > now_ns ? (int)((due_ns - now_ns + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC) : 0;
 
+	return other_ms >= 0 && other_ms < due_ms ? other_ms : due_ms;
+}
+
+/* Until a signal says stop. What comes over HTTP makes no tick: a tick asks every shard, and anybody on this host may
+ * connect there. */
+static void serve(struct supervisor *supervisor, struct control *control, struct http *http, int signal_fd)
+{
+	uint64_t tick_due_ns = 0;
+	int http_ms = http ? 0 : -1;
+	int wait_ms = 0;
+	struct pulse pulse;
+
+	pulse_begin(&pulse, supervisor);
 	for (;;) {
 		struct pollfd fds[] = {
 			{.fd = signal_fd, .events = POLLIN},
 			{.fd = control_fd(control), .events = POLLIN},
 			{.fd = supervisor->alarm_fd, .events = POLLIN},
 			{.fd = supervisor_events_fd(supervisor), .events = POLLIN},
+			{.fd = http ? http_fd(http) : -1, .events = POLLIN},
 		};
 		struct signalfd_siginfo caught;
-		char error[512];
+		char message[512];
 
 		poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms);
-		wait_ms = supervisor_tick(supervisor);
+		if (worker_now_ns() >= tick_due_ns || fds[0].revents || fds[1].revents || fds[2].revents ||
+		    fds[3].revents)
+			tick_due_ns = (uint64_t)supervisor_tick(supervisor) * NSEC_PER_MSEC + worker_now_ns();
 		control_serve(control, worker_now_ns());
+		if (http)
+			http_ms = http_serve(http, worker_now_ns());
+		wait_ms = pulse_tick(&pulse, supervisor, sooner(tick_due_ns, http_ms));
 		if (read(signal_fd, &caught, sizeof(caught)) != sizeof(caught))
 			continue;
 		if (caught.ssi_signo != SIGHUP)
 			return;
-		if (supervisor_reload(supervisor, error, sizeof(error)) < 0)
-			log_error("%s", error);
+		supervisor_reload(supervisor, message, sizeof(message));
 	}
 }
 
@@ -99,11 +136,14 @@ int main(int argc, char **argv)
 	struct config config;
 	struct control_setup control_setup;
 	struct control *control;
+	struct http *http = NULL;
 	char error[512];
 	int signal_fd;
 
 	log_open();
 	parse_options(argc, argv, &options);
+	if (options.preflight)
+		return preflight_run(&options.config, options.json, stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	if (config_load_from(&config, &options.config, error, sizeof(error)) < 0) {
 		log_error("%s", error);
 		return EXIT_FAILURE;
@@ -129,18 +169,27 @@ int main(int argc, char **argv)
 		.everybody_reads = supervisor.config.control_access == ACCESS_EVERYBODY,
 	};
 	control = control_open(&control_setup, answer, &supervisor, error, sizeof(error));
-	if (!control) {
+	if (!control || scrape_open(&supervisor, &http, error, sizeof(error)) < 0) {
 		log_error("%s", error);
+		if (control)
+			control_close(control);
 		supervisor_fail(&supervisor);
 		return EXIT_FAILURE;
 	}
-	log_info("ready: %u bindings protected by %u shards", supervisor.registry.binding_count, supervisor.shards);
+	supervisor.control = control;
+	supervisor_tell_ready(&supervisor);
+	supervisor_tell_control(&supervisor);
 
-	serve(&supervisor, control, signal_fd);
+	serve(&supervisor, control, http, signal_fd);
 
+	supervisor_end_attacks(&supervisor);
+	supervisor_tell_plain(&supervisor, EVENT_STOPPING, "stopping");
+	supervisor.control = NULL;
+	manager_stopping();
+	http_close(http);
 	control_close(control);
 	supervisor_close(&supervisor);
 	close(signal_fd);
-	log_info("stopped");
+	supervisor_tell_plain(&supervisor, EVENT_STOPPED, "stopped");
 	return EXIT_SUCCESS;
 }

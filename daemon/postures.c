@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* postures: looks at what presses each service, decides which are armed or wary, and says once what began, what it is,
- * and what it was. */
-#include <arpa/inet.h>
+/* postures: looks at what presses each service, and decides which are armed or wary. */
 #include <string.h>
 
-#include "log.h"
 #include "supervisor_parts.h"
 
 #define NSEC_PER_SEC 1000000000ULL
-#define PILES_UP_NS (3 * NSEC_PER_SEC)
 
 /* ---- looking ---- */
 
@@ -140,182 +136,11 @@ static enum service_patience patience_of(const struct service *service, enum cha
 	return character == CHARACTER_FLASH_CROWD ? SERVICE_ARMS_WHEN_CROWDED : SERVICE_ARMS_NEVER;
 }
 
-/* ---- saying ---- */
-
-static void address_text(const struct addr *addr, char text[INET6_ADDRSTRLEN])
-{
-	inet_ntop(addr_is_v4(addr) ? AF_INET : AF_INET6, addr_wire(addr), text, INET6_ADDRSTRLEN);
-}
-
-static unsigned percent(uint64_t part, uint64_t whole)
-{
-	return whole ? (unsigned)(part >= whole ? 100 : part * 100 / whole) : 0;
-}
-
-static uint32_t rate_of(const struct look *look)
+uint32_t supervisor_syn_rate(const struct look *look)
 {
 	const struct tally_window *window = &look->window;
 
 	return window->last_second > window->this_second ? window->last_second : window->this_second;
-}
-
-/* What is seen now. */
-static void say(struct supervisor *supervisor, unsigned index, const char *what, uint32_t threshold,
-		const struct observation *seen)
-{
-	const struct service *service = &supervisor->registry.services[index];
-	const struct look *look = &supervisor->looks[index];
-	const struct tally_top *top = tally_heaviest(&look->sketch);
-	const struct tally_top *commonest = tally_commonest(&look->sketch);
-	char endpoint[REGISTRY_ENDPOINT_BYTES];
-	char heaviest[INET6_ADDRSTRLEN] = "none";
-	char signature[TALLY_SIGNATURE_BYTES] = "none";
-
-	if (top)
-		address_text(&top->net, heaviest);
-	if (commonest)
-		tally_signature_text(&commonest->signature, signature);
-	log_info(
-		"service %s (%s) %s: class=\"%s\" rate=%u/s half_open=%u threshold=%u completed=%u%% sources=%u top=%s "
-		"(at least %llu of %llu SYNs) signature=\"%s\" (%u%%)",
-		service->name, registry_endpoint(service, endpoint), what,
-		character_name(supervisor->incidents[index].character), rate_of(look), look->load, threshold,
-		percent(seen->completed, seen->begun), seen->distinct, heaviest, (unsigned long long)tally_certain(top),
-		(unsigned long long)look->sketch.syns, signature, percent(tally_certain(commonest), look->sketch.syns));
-}
-
-/* The SYNs of a whole incident. */
-struct whole {
-	unsigned service;
-	struct tally_sketch sketch;
-};
-
-static void job_whole_begins(struct worker *worker, void *argument)
-{
-	const struct whole *whole = argument;
-
-	tally_total_reset(&worker->guard.tallies[whole->service]);
-}
-
-static void job_whole(struct worker *worker, void *argument)
-{
-	struct whole *whole = argument;
-
-	tally_sketch_total(&worker->guard.tallies[whole->service], &whole->sketch);
-}
-
-/* What it was. */
-static void say_over(struct supervisor *supervisor, unsigned index, const char *what)
-{
-	const struct service *service = &supervisor->registry.services[index];
-	const struct incident *incident = &supervisor->incidents[index];
-	struct incident_counts totals = incident_totals(incident);
-	struct whole whole = {.service = index};
-	const struct tally_top *top;
-	char endpoint[REGISTRY_ENDPOINT_BYTES];
-	char heaviest[INET6_ADDRSTRLEN] = "none";
-
-	supervisor_call_all(supervisor, job_whole, &whole);
-	top = tally_heaviest(&whole.sketch);
-	if (top)
-		address_text(&top->net, heaviest);
-
-	log_info(
-		"service %s (%s) %s: class=\"%s\" lasted=%llus peak=%u/s syns=%llu challenged=%llu completed=%llu sources=%u "
-		"top=%s",
-		service->name, registry_endpoint(service, endpoint), what, character_name(incident->said_before),
-		(unsigned long long)(incident_lasted_ns(incident) / NSEC_PER_SEC), incident->peak_pps,
-		(unsigned long long)totals.syns, (unsigned long long)totals.challenged,
-		(unsigned long long)totals.completed, tally_distinct(&whole.sketch), heaviest);
-}
-
-/* Of a service that is left unarmed, why. */
-static const char *reason_not_to_arm(const struct service *service, enum character character, bool observe)
-{
-	if (!service_may_be_answered_for(service))
-		return "pressed, and not answered for: no answer of such a server has come by";
-	if (character == CHARACTER_SLOW_BACKEND)
-		return "pressed, and arming would not help: the server does not accept what is ready";
-	if (character == CHARACTER_FLASH_CROWD)
-		return "crowded, and served without cookies: most clients complete their handshakes";
-	if (service_cookies(service) == SERVICE_COOKIES_NEVER)
-		return service->untracked ? "attacked, and not to be protected (notrack)"
-					  : "attacked, and served without cookies, as ordered";
-	return observe ? "attacked: the sources that hold too much would be challenged (observe: nothing is sent or dropped)"
-		       : "attacked: the sources that hold too much are challenged";
-}
-
-static void say_posture(struct supervisor *supervisor, unsigned index, bool armed, enum incident_event event,
-			const struct observation *seen)
-{
-	const struct service *service = &supervisor->registry.services[index];
-	bool observe = supervisor->config.policy == POLICY_OBSERVE;
-	char endpoint[REGISTRY_ENDPOINT_BYTES];
-	char what[64];
-
-	snprintf(what, sizeof(what), "%s%s", armed ? "armed" : "disarmed",
-		 observe ? " (observe: nothing is sent or dropped)" : "");
-	if (armed && service_cookies(service) == SERVICE_COOKIES_ALWAYS)
-		log_info("service %s (%s) is %s", service->name, registry_endpoint(service, endpoint),
-			 service->override == SERVICE_OVERRIDE_ARM ? "armed by order" : "always answered for");
-	else if (armed)
-		say(supervisor, index, what, service->arm_at, seen);
-	else if (event == INCIDENT_ENDED)
-		say_over(supervisor, index, what);
-	else
-		log_info("service %s (%s) %s", service->name, registry_endpoint(service, endpoint), what);
-}
-
-/* One line for what begins, changes or ends, unless the posture's own line has said it. */
-static void say_incident(struct supervisor *supervisor, unsigned index, enum incident_event event,
-			 const struct observation *seen)
-{
-	const struct service *service = &supervisor->registry.services[index];
-	enum character character = supervisor->incidents[index].character;
-	char what[128];
-
-	switch (event) {
-	case INCIDENT_NOTHING:
-		break;
-	case INCIDENT_BEGUN:
-		say(supervisor, index,
-		    seen->armed ? "attacked, and answered for"
-				: reason_not_to_arm(service, character, supervisor->config.policy == POLICY_OBSERVE),
-		    service->arm_at, seen);
-		break;
-	case INCIDENT_CHANGED:
-		snprintf(what, sizeof(what), "sees something else than a %s%s",
-			 character_name(supervisor->incidents[index].said_before),
-			 character_arms(character, seen) ? "" : ": arming would not help");
-		say(supervisor, index, what, service->arm_at, seen);
-		break;
-	case INCIDENT_ENDED:
-		say_over(supervisor, index, "calm again");
-		break;
-	}
-}
-
-/* A server whose answers take another way can be watched in vain, and never handed a connection. */
-static void say_elsewhere(struct service *service, uint64_t now_ns)
-{
-	bool piles_up = service->answers == SERVICE_ANSWERS_NOT_YET && service->pressed_since_ns &&
-			now_ns - service->pressed_since_ns >= PILES_UP_NS;
-	char endpoint[REGISTRY_ENDPOINT_BYTES];
-
-	if (!service->in_use || !service->behind || service->host_bits)
-		return;
-	if (service->said_elsewhere && service->answers == SERVICE_ANSWERS) {
-		service->said_elsewhere = false;
-		log_info("service %s (%s) answers through this host again", service->name,
-			 registry_endpoint(service, endpoint));
-	} else if (!service->said_elsewhere && (piles_up || service->answers == SERVICE_ANSWERS_ELSEWHERE)) {
-		service->said_elsewhere = true;
-		log_warn(
-			"service %s (%s) is not armed: %s, and no answer of its server comes through this host (direct "
-			"server return, asymmetric routing, or it is down)",
-			service->name, registry_endpoint(service, endpoint),
-			piles_up ? "half-open connections pile up" : "clients go on with connections handed to it");
-	}
 }
 
 /* ---- deciding ---- */
@@ -353,7 +178,7 @@ static struct verdict decide(struct supervisor *supervisor, unsigned index, uint
 	service->exempt = cookies == SERVICE_COOKIES_NEVER || !service_may_be_answered_for(service);
 	if (look->wanted)
 		service_bore(service, look->half_open, verdict.seen.begun, verdict.seen.completed);
-	say_elsewhere(service, now_ns);
+	incidents_say_elsewhere(supervisor, service, now_ns);
 	service->everybody = cookies == SERVICE_COOKIES_ALWAYS;
 
 	verdict.next = off ? SERVICE_WATCHING : service_next(service, &timing, look->load, now_ns);
@@ -361,8 +186,8 @@ static struct verdict decide(struct supervisor *supervisor, unsigned index, uint
 	verdict.disarms = verdict.next != SERVICE_ARMED && service->posture == SERVICE_ARMED;
 	if (!look->wanted && !verdict.arms)
 		return verdict;
-	incident_note(incident, rate_of(look), &counts);
-	if (verdict.disarms)
+	incident_note(incident, supervisor_syn_rate(look), &counts);
+	if (verdict.disarms || !service->in_use)
 		verdict.event = incident_end(incident);
 	else
 		verdict.event =
@@ -426,11 +251,11 @@ int postures_update(struct supervisor *supervisor, bool rules_stale, uint64_t no
 	supervisor_apply_limits(supervisor);
 	for (unsigned i = 0; i < registry->service_count; i++) {
 		if (verdicts[i].arms || verdicts[i].disarms)
-			say_posture(supervisor, i, verdicts[i].arms, verdicts[i].event, &verdicts[i].seen);
+			incidents_say_posture(supervisor, i, verdicts[i].arms, verdicts[i].event, &verdicts[i].seen);
 		else
-			say_incident(supervisor, i, verdicts[i].event, &verdicts[i].seen);
+			incidents_say(supervisor, i, verdicts[i].event, &verdicts[i].seen);
 		if (verdicts[i].event == INCIDENT_BEGUN)
-			supervisor_call_all(supervisor, job_whole_begins, &(struct whole){.service = i});
+			incidents_begin(supervisor, i);
 		if (next[i] != registry->services[i].posture)
 			service_enter(&registry->services[i], next[i], now_ns);
 	}

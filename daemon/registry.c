@@ -8,13 +8,6 @@
 #define FOUND_PATIENCE_NS (3600 * 1000000000ULL)
 #define FOUND_YIELDS_NS (60 * 1000000000ULL) /* to another one */
 
-static bool is_loopback(const struct addr *addr)
-{
-	static const struct addr v6_loopback = {.bytes = {[15] = 1}};
-
-	return addr_is_v4(addr) ? addr->bytes[12] == 127 : addr_equal(addr, &v6_loopback);
-}
-
 static bool is_vacant(const struct service *service)
 {
 	return !service->in_use && !service->half_open;
@@ -179,7 +172,7 @@ static void want_listening(struct registry *registry, const struct listener *lis
 	char name[SERVICE_NAME_BYTES];
 
 	for (size_t i = 0; i < listener_count; i++) {
-		if (is_loopback(&listeners[i].address))
+		if (addr_is_loopback(&listeners[i].address))
 			continue;
 		snprintf(name, sizeof(name), "tcp-%u", listeners[i].port);
 		want(slot_for(registry, listeners[i].any_address, &listeners[i].address, 0, listeners[i].port, 0,
@@ -215,7 +208,7 @@ static bool bind_listener(struct registry *registry, unsigned index, const struc
 	struct addr any_v4 = addr_unspecified(false);
 	struct addr any_v6 = addr_unspecified(true);
 
-	if (listener->port != service->port || is_loopback(&listener->address))
+	if (listener->port != service->port || addr_is_loopback(&listener->address))
 		return false;
 	if (!service->any_address) {
 		bool covered = listener->any_address

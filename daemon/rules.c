@@ -44,6 +44,16 @@ static void job_leave_out_handovers(struct worker *worker, void *argument)
 	all->count = kept;
 }
 
+static void tell_unknown_flows(struct supervisor *supervisor, int error)
+{
+	struct event event;
+
+	event_begin(&event, EVENT_FLOWS_UNKNOWN, "connections from before the start are not known: %s",
+		    strerror(-error));
+	event_text(&event, "error", strerror(-error));
+	supervisor_tell(supervisor, &event);
+}
+
 /* Connections that conntrack may not know, because they are older than it or were idle for too long: the rules must not
  * question them. One that speaks up before this is done loses a packet, which TCP repeats. Half-open ones are among
  * them, but not those that a handover has begun: the client's data must not get past us before that is done. */
@@ -64,7 +74,7 @@ void supervisor_know_flows(struct supervisor *supervisor)
 		if (!error)
 			error = ruleset_know_flows(&supervisor->ruleset, all.flows, all.count);
 		if (error)
-			log_warn("connections from before the start are not known: %s", strerror(-error));
+			tell_unknown_flows(supervisor, error);
 		free(all.flows);
 	}
 }
@@ -89,6 +99,30 @@ static enum ruleset_closed closed_of(const struct config *config)
 	};
 
 	return config->policy == POLICY_OBSERVE ? RULESET_CLOSED_NONE : closed[config->on_exit];
+}
+
+/* The first time an event, then a line: it is tried again every second. */
+static void tell_refused(struct supervisor *supervisor, int error)
+{
+	struct event event;
+
+	if (supervisor->said_refused) {
+		log_error("nftables: rules not changed: %s", strerror(-error));
+		return;
+	}
+	supervisor->said_refused = true;
+	event_begin(&event, EVENT_RULES_REFUSED, "nftables: rules not changed: %s", strerror(-error));
+	event_text(&event, "error", strerror(-error));
+	supervisor_tell(supervisor, &event);
+}
+
+static void tell_accepted(struct supervisor *supervisor)
+{
+	struct event event;
+
+	supervisor->said_refused = false;
+	event_begin(&event, EVENT_RULES_ACCEPTED, "nftables: takes our rules again");
+	supervisor_tell(supervisor, &event);
 }
 
 /* The rules for what is bound and armed right now. With observe nothing is armed in the kernel, once the cookies that
@@ -134,7 +168,9 @@ int supervisor_apply_rules(struct supervisor *supervisor, const enum service_pos
 	supervisor->rules_stale = error;
 	if (error) {
 		supervisor->rules_due_ns = worker_now_ns() + NSEC_PER_SEC;
-		log_error("nftables: rules not changed: %s", strerror(-error));
+		tell_refused(supervisor, error);
+	} else if (supervisor->said_refused) {
+		tell_accepted(supervisor);
 	}
 	return error;
 }
@@ -170,6 +206,7 @@ void supervisor_ban_sources(struct supervisor *supervisor)
 {
 	static struct bans bans;
 	uint32_t ban_s = supervisor->config.rate_limit.ban_s;
+	struct event event;
 	int error;
 
 	if (!supervisor->bans_used && worker_now_ns() < supervisor->rules_due_ns)
@@ -191,7 +228,10 @@ void supervisor_ban_sources(struct supervisor *supervisor)
 		supervisor->last_banned = bans.nets[bans.count - 1];
 	} else if (!supervisor->said_bans_full) { /* open: they are refused, connection by connection */
 		supervisor->said_bans_full = true;
-		log_warn("sources are not banned: %s", error == -ENFILE ? "tables.bans is full" : strerror(-error));
+		event_begin(&event, EVENT_SOURCES_NOT_BANNED, "sources are not banned: %s",
+			    error == -ENFILE ? "tables.bans is full" : strerror(-error));
+		event_text(&event, "error", error == -ENFILE ? "tables.bans is full" : strerror(-error));
+		supervisor_tell(supervisor, &event);
 	}
 }
 
@@ -199,15 +239,22 @@ void supervisor_ban_sources(struct supervisor *supervisor)
 void supervisor_say_bans(struct supervisor *supervisor, uint64_t now_ns)
 {
 	char text[INET6_ADDRSTRLEN];
+	struct event event;
 	const struct addr *last = &supervisor->last_banned;
 
 	if (!supervisor->bans_unsaid ||
 	    (supervisor->bans_said_ns && now_ns - supervisor->bans_said_ns < BANS_SAID_EVERY_NS))
 		return;
 	inet_ntop(addr_is_v4(last) ? AF_INET : AF_INET6, addr_wire(last), text, sizeof(text));
-	log_info("sources banned for %u s: %u, for more than %u connections per second; the last was %s",
-		 supervisor->config.rate_limit.ban_s, supervisor->bans_unsaid,
-		 supervisor->config.rate_limit.connections_per_s, text);
+	event_begin(&event, EVENT_SOURCES_BANNED,
+		    "sources banned for %u s: %u, for more than %u connections per second; the last was %s",
+		    supervisor->config.rate_limit.ban_s, supervisor->bans_unsaid,
+		    supervisor->config.rate_limit.connections_per_s, text);
+	event_number(&event, "sources", supervisor->bans_unsaid);
+	event_number(&event, "ban_s", supervisor->config.rate_limit.ban_s);
+	event_number(&event, "connections_per_s", supervisor->config.rate_limit.connections_per_s);
+	event_text(&event, "last_source", text);
+	supervisor_tell(supervisor, &event);
 	supervisor->bans_unsaid = 0;
 	supervisor->bans_said_ns = now_ns;
 }

@@ -6,7 +6,6 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "log.h"
 #include "orders.h"
 #include "supervisor_parts.h"
 
@@ -34,6 +33,15 @@ static void use(struct supervisor *supervisor, const struct cookie_secret *secre
 {
 	supervisor->secret = *secret;
 	supervisor_call_all(supervisor, job_take_secret, &supervisor->secret);
+}
+
+static void tell_failed(struct supervisor *supervisor, const char *why, const char *what)
+{
+	struct event event;
+
+	event_begin(&event, EVENT_SECRET_FAILED, "%s: %s stays as it is", why, what);
+	event_text(&event, "error", why);
+	supervisor_tell(supervisor, &event);
 }
 
 /* ---- our own ---- */
@@ -77,6 +85,32 @@ static void use_shared(struct supervisor *supervisor, uint64_t at_ms)
 	explicit_bzero(&secret, sizeof(secret));
 }
 
+static bool same_masters(const struct secret_file *one, const struct secret_file *other)
+{
+	bool same = one->count == other->count;
+
+	for (size_t i = 0; same && i < one->count; i++)
+		same = one->masters[i].from == other->masters[i].from &&
+		       memcmp(&one->masters[i].key, &other->masters[i].key, sizeof(one->masters[i].key)) == 0;
+	return same;
+}
+
+/* The secrets themselves are nobody's business. */
+static void tell_changed(struct supervisor *supervisor, bool changed)
+{
+	const struct secret_file *masters = &supervisor->masters;
+	uint32_t from = masters->masters[masters->count - 1].from;
+	struct event event;
+
+	event_begin(&event, EVENT_SECRET_CHANGED, "%s: %s, %u in all; the newest counts from epoch %u on",
+		    supervisor->config.gateway.secret_file, changed ? "other secrets" : "can be read again",
+		    (unsigned)masters->count, from);
+	event_text(&event, "file", supervisor->config.gateway.secret_file);
+	event_number(&event, "secrets", masters->count);
+	event_number(&event, "newest_from", from);
+	supervisor_tell(supervisor, &event);
+}
+
 /* The old ones stay in force when the file cannot be read. */
 static void read_again(struct supervisor *supervisor, uint32_t epoch)
 {
@@ -85,11 +119,15 @@ static void read_again(struct supervisor *supervisor, uint32_t epoch)
 
 	supervisor->masters_read = epoch;
 	if (secret_file_load(supervisor->config.gateway.secret_file, &masters, error, sizeof(error)) == 0) {
+		bool changed = !same_masters(&supervisor->masters, &masters);
+
 		supervisor->masters = masters;
+		if (changed || supervisor->said_masters)
+			tell_changed(supervisor, changed);
 		supervisor->said_masters = false;
 	} else if (!supervisor->said_masters) {
 		supervisor->said_masters = true;
-		log_error("%s: the shared secret stays as it is", error);
+		tell_failed(supervisor, error, "the shared secret");
 	}
 	explicit_bzero(&masters, sizeof(masters));
 }
@@ -145,7 +183,7 @@ int secrets_tick(struct supervisor *supervisor, uint64_t now_ns)
 		return next_change_ms(at_ms);
 	}
 	if (now_ns >= supervisor->epoch_due_ns && rotate_own(supervisor, now_ns) < 0)
-		log_error("getrandom: the cookie secret stays as it is");
+		tell_failed(supervisor, "getrandom", "the cookie secret");
 	return NEXT_CHANGE_MS_MAX;
 }
 
@@ -164,7 +202,7 @@ void secrets_reload(struct supervisor *supervisor, uint64_t now_ns)
 		explicit_bzero(supervisor->masters.masters, sizeof(supervisor->masters.masters));
 		supervisor->masters.count = 0;
 		if (open_own(supervisor, now_ns) < 0)
-			log_error("getrandom: the cookie secret stays as it is");
+			tell_failed(supervisor, "getrandom", "the cookie secret");
 	}
 }
 
@@ -189,6 +227,7 @@ int supervisor_secret_rotate(struct supervisor *supervisor, char *message, size_
 		return -1;
 	supervisor->masters = masters;
 	explicit_bzero(&masters, sizeof(masters));
+	tell_changed(supervisor, true);
 	use_shared(supervisor, unix_ms());
 	snprintf(message, bytes, "a new secret from epoch %u on, in %llu s: bring %s to the other gateways until then",
 		 from, (unsigned long long)((from * EPOCH_MS - unix_ms()) / 1000), path);

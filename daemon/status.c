@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* status: fills a report from shards and registry; face/report.c words it. */
+/* status: fills a report and the metrics from shards, registry and kernel; face/report.c and face/metrics.c word them. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "edge/kernel_counters.h"
 #include "edge/queue.h"
 #include "face/command.h"
+#include "face/metrics.h"
 #include "face/report.h"
 #include "supervisor.h"
 #include "synmoat/version.h"
 
 #define NSEC_PER_SEC 1000000000ULL
+/* Gathering asks every shard: whoever reads the metrics more often reads the same again. */
+#define METRICS_KEPT_NS (NSEC_PER_SEC / 4)
 
 struct gathering {
 	struct report report;
+	struct metrics metrics;
 	struct report_service services[SERVICES_MAX];
+	struct metrics_service numbers[SERVICES_MAX];
 	unsigned slots[SERVICES_MAX]; /* of each service shown */
 	struct tally_window windows[SERVICES_MAX];
 	struct tally_sketch sketches[SERVICES_MAX];
@@ -43,11 +49,14 @@ static void job_gather(struct worker *worker, void *argument)
 		report->counters[OUTCOME_VERDICT_ERROR] += queue_errors(worker->lanes[i].queue);
 	report->half_open_entries += halfopen_count(worker->guard.halfopen);
 	report->source_entries += source_count(worker->guard.sources);
+	all->metrics.handover_entries += splice_waiting(worker->guard.splices);
+	latency_merge(&all->metrics.handover, &worker->guard.handover_latency);
 	for (size_t i = 0; i < report->service_count; i++) {
 		const struct tally *tally = &worker->guard.tallies[all->slots[i]];
 
 		tally_window(tally, now_ns, &all->windows[i]);
 		tally_sketch_window(tally, now_ns, &all->sketches[i]);
+		tally_totals(tally, &all->numbers[i].totals);
 	}
 	if (!all->top_most)
 		return;
@@ -129,8 +138,9 @@ static void source_text(const struct addr *net, const struct source_prefixes *pr
 }
 
 /* What the shards together have seen of it lately. */
-static void describe_traffic(const struct gathering *all, size_t index, struct report_service *shown)
+static void describe_traffic(struct gathering *all, size_t index, struct report_service *shown)
 {
+	struct metrics_service *numbers = &all->numbers[index];
 	const struct tally_window *window = &all->windows[index];
 	const struct tally_sketch *sketch = &all->sketches[index];
 	const struct tally_top *heaviest = tally_heaviest(sketch);
@@ -138,8 +148,9 @@ static void describe_traffic(const struct gathering *all, size_t index, struct r
 
 	shown->syn_per_s = window->last_second;
 	shown->distinct_sources = tally_distinct(sketch);
-	shown->completion_percent = percent((uint64_t)window->completed + window->cookies_returned,
-					    (uint64_t)window->begun + window->cookies_sent);
+	numbers->begun = (uint64_t)window->begun + window->cookies_sent;
+	numbers->completed = (uint64_t)window->completed + window->cookies_returned;
+	shown->completion_percent = percent(numbers->completed, numbers->begun);
 	shown->top_source_percent = percent(tally_certain(heaviest), sketch->syns);
 	shown->signature_percent = percent(tally_certain(commonest), sketch->syns);
 	_Static_assert(sizeof(shown->signature) >= TALLY_SIGNATURE_BYTES, "a signature fits");
@@ -162,25 +173,6 @@ static void describe_source(const struct gathering *all, const struct source *so
 		.idle_s = source_age_s(source->last_s, now_ns),
 	};
 	source_text(&source->net, &all->prefixes, shown->address);
-}
-
-/* The kernel's own count of what did not fit into our queues (net/netfilter/nfnetlink_queue.c, seq_show): number,
- * portid, length, mode, range, dropped, dropped to the socket, sequence. */
-static uint64_t read_queue_drops(unsigned first, unsigned count)
-{
-	FILE *file = fopen("/proc/net/netfilter/nfnetlink_queue", "re");
-	unsigned number;
-	unsigned long long full;
-	unsigned long long user;
-	uint64_t dropped = 0;
-
-	if (!file)
-		return 0;
-	while (fscanf(file, "%u %*u %*u %*u %*u %llu %llu %*[^\n]", &number, &full, &user) == 3)
-		if (number >= first && number < first + count)
-			dropped += full + user;
-	fclose(file);
-	return dropped;
 }
 
 /* SYNs that the rules decide about are received, too. */
@@ -213,21 +205,14 @@ static size_t count_bans(struct supervisor *supervisor)
 	return (size_t)count;
 }
 
-void supervisor_report(struct supervisor *supervisor, const struct command *command, FILE *out)
+/* What a report begins with: whatever the shards need not be asked for. */
+static void describe_daemon(const struct supervisor *supervisor, struct gathering *all)
 {
 	const struct registry *registry = &supervisor->registry;
-	struct gathering *all = calloc(1, sizeof(*all));
-	bool challenged = command->by == COMMAND_BY_CHALLENGED;
-	uint64_t now_ns = worker_now_ns();
-	struct report *report;
+	struct report *report = &all->report;
 
-	if (!all) {
-		fputs("error: out of memory\n", out);
-		return;
-	}
-	report = &all->report;
 	report->version = SYNMOAT_VERSION;
-	report->uptime_s = (now_ns - supervisor->started_ns) / NSEC_PER_SEC;
+	report->uptime_s = (worker_now_ns() - supervisor->started_ns) / NSEC_PER_SEC;
 	report->mode = supervisor->config.mode == MODE_GATEWAY ? "gateway" : "host";
 	report->policy = supervisor->config.policy == POLICY_OBSERVE ? "observe" : "enforce";
 	report->shards = supervisor->shards;
@@ -235,9 +220,7 @@ void supervisor_report(struct supervisor *supervisor, const struct command *comm
 	report->source_capacity = supervisor->config.tables.sources;
 	report->services = all->services;
 	report->sources = all->sources;
-	report->sources_by = challenged ? "challenged" : "half-open";
-	all->top_most = command->verb == VERB_SOURCES ? command->top : 0;
-	all->top_order = challenged ? SOURCE_BY_CHALLENGED : SOURCE_BY_HALF_OPEN;
+	report->sources_by = all->top_order == SOURCE_BY_CHALLENGED ? "challenged" : "half-open";
 	for (unsigned i = 0; i < registry->service_count; i++) {
 		if (!registry->services[i].in_use)
 			continue;
@@ -245,26 +228,94 @@ void supervisor_report(struct supervisor *supervisor, const struct command *comm
 		describe_service(supervisor, i, &all->services[report->service_count]);
 		report->armed |= all->services[report->service_count++].armed;
 	}
+}
+
+/* `top_most`: how many sources are asked for. NULL when out of memory; free() it. */
+static struct gathering *gather(struct supervisor *supervisor, unsigned top_most, enum source_order top_order)
+{
+	struct gathering *all = calloc(1, sizeof(*all));
+	uint64_t now_ns = worker_now_ns();
+	struct report *report;
+
+	if (!all)
+		return NULL;
+	report = &all->report;
+	all->top_most = top_most;
+	all->top_order = top_order;
+	describe_daemon(supervisor, all);
 	for (unsigned i = 0; i < supervisor->shards; i++)
 		worker_call(&supervisor->workers[i], job_gather, all);
 	for (size_t i = 0; i < report->service_count; i++)
 		describe_traffic(all, i, &all->services[i]);
 	for (unsigned i = 0; i < all->top_count; i++)
 		describe_source(all, &all->top[i], now_ns, &all->sources[i]);
+	report->source_count = all->top_count;
 	count_by_rules(supervisor, report);
 	report->bans = count_bans(supervisor);
-	report->source_count = all->top_count;
-	report->counters[OUTCOME_QUEUE_DROPPED] =
-		read_queue_drops(supervisor->config.queues.first, supervisor->shards * (WORKER_LANES + 1));
+	kernel_counters_read(&all->metrics.kernel, supervisor->config.queues.first,
+			     supervisor->shards * (WORKER_LANES + 1));
+	report->counters[OUTCOME_QUEUE_DROPPED] = kernel_counters_queue_dropped(&all->metrics.kernel);
+	return all;
+}
+
+void supervisor_report(struct supervisor *supervisor, const struct command *command, FILE *out)
+{
+	struct gathering *all =
+		gather(supervisor, command->verb == VERB_SOURCES ? command->top : 0,
+		       command->by == COMMAND_BY_CHALLENGED ? SOURCE_BY_CHALLENGED : SOURCE_BY_HALF_OPEN);
+
+	if (!all) {
+		report_error(command->json, out, "out of memory");
+		return;
+	}
 	switch (command->verb) {
 	case VERB_STATUS:
-		report_status(report, command->json, out);
+		report_status(&all->report, command->json, out);
 		break;
 	case VERB_SERVICES:
-		report_services(report, command->json, out);
+		report_services(&all->report, command->json, out);
 		break;
 	default:
-		report_sources(report, command->json, out);
+		report_sources(&all->report, command->json, out);
 	}
 	free(all);
+}
+
+/* ---- metrics ---- */
+
+static int write_metrics(struct supervisor *supervisor, bool json, struct metrics_words *words)
+{
+	struct gathering *all = gather(supervisor, 0, SOURCE_BY_HALF_OPEN);
+	FILE *out = all ? open_memstream(&words->text, &words->bytes) : NULL;
+	int failed = -1;
+
+	if (out) {
+		all->metrics.report = &all->report;
+		all->metrics.services = all->numbers;
+		all->metrics.started_s = supervisor->started_s;
+		all->metrics.handover_capacity = supervisor->config.tables.handovers;
+		all->metrics.ban_capacity = supervisor->config.tables.bans;
+		metrics_write(&all->metrics, json, out);
+		failed = fclose(out);
+	}
+	free(all);
+	return failed;
+}
+
+const struct metrics_words *supervisor_metrics(struct supervisor *supervisor, bool json)
+{
+	struct metrics_words *words = &supervisor->metrics[json];
+	uint64_t now_ns = worker_now_ns();
+
+	if (words->text && now_ns - words->made_ns < METRICS_KEPT_NS)
+		return words;
+	free(words->text);
+	words->text = NULL;
+	if (write_metrics(supervisor, json, words) != 0) {
+		free(words->text);
+		words->text = NULL;
+		return NULL;
+	}
+	words->made_ns = now_ns;
+	return words;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "edge/marks.h"
@@ -25,6 +26,11 @@ static unsigned shard_count(const struct config *config)
 	long shards = config->queues.shards ? config->queues.shards : cpus;
 
 	return shards < 1 ? 1 : shards > WORKERS_MAX ? WORKERS_MAX : (unsigned)shards;
+}
+
+unsigned supervisor_shards(const struct config *config)
+{
+	return shard_count(config);
 }
 
 /* ---- jobs: done in a shard's thread, between two of its batches ---- */
@@ -89,20 +95,26 @@ static void job_count(struct worker *worker, void *argument)
 static void say_what_is_wrong(struct supervisor *supervisor)
 {
 	uint64_t sums[OUTCOME_COUNT] = {0};
+	struct event event;
 
 	if (supervisor->said_unsent && supervisor->said_untracked)
 		return;
 	supervisor_call_all(supervisor, job_count, sums);
 	if (sums[OUTCOME_SYNACK_UNSENT] && !supervisor->said_unsent) {
 		supervisor->said_unsent = true;
-		log_warn(
+		event_begin(
+			&event, EVENT_SYNACK_UNSENT,
 			"SYN-ACKs cannot be sent: SYNs pass instead. If an OUTPUT rule drops them, put before it: nft add rule "
-			"inet filter output meta mark & 0x%08x == 0x%08x accept",
+			"inet filter output 'meta mark & 0x%08x == 0x%08x accept'",
 			MARK_BITS, MARK_UNTRACKED);
+		event_number(&event, "unsent", sums[OUTCOME_SYNACK_UNSENT]);
+		supervisor_tell(supervisor, &event);
 	}
 	if (sums[OUTCOME_HALF_OPEN_UNTRACKED] && !supervisor->said_untracked) {
 		supervisor->said_untracked = true;
-		log_warn("a protected service is exempt from connection tracking (notrack): it cannot be protected");
+		event_begin(&event, EVENT_UNTRACKED,
+			    "a protected service is exempt from connection tracking (notrack): it cannot be protected");
+		supervisor_tell(supervisor, &event);
 	}
 }
 
@@ -155,92 +167,6 @@ int supervisor_tick(struct supervisor *supervisor)
 			supervisor->registry.services[i].half_open || supervisor->incidents[i].character;
 	tick_ms = busy ? TICK_BUSY_MS : TICK_IDLE_MS;
 	return secret_ms < tick_ms ? secret_ms : tick_ms;
-}
-
-/* What a running daemon cannot change stays as it was. */
-static void keep_for_restart(const struct config *old, struct config *config)
-{
-	bool changed = memcmp(&old->tables, &config->tables, sizeof(old->tables)) != 0 ||
-		       memcmp(&old->queues, &config->queues, sizeof(old->queues)) != 0 ||
-		       old->sources.prefix_v4 != config->sources.prefix_v4 ||
-		       old->sources.prefix_v6 != config->sources.prefix_v6 ||
-		       old->control_access != config->control_access ||
-		       old->has_control_group != config->has_control_group || old->control_gid != config->control_gid ||
-		       strcmp(old->control_socket, config->control_socket) != 0;
-
-	if (changed)
-		log_warn("tables, queues, sources.prefix_* and control change at a restart only");
-	config->tables = old->tables;
-	config->queues = old->queues;
-	config->sources.prefix_v4 = old->sources.prefix_v4;
-	config->sources.prefix_v6 = old->sources.prefix_v6;
-	config->control_access = old->control_access;
-	config->has_control_group = old->has_control_group;
-	config->control_gid = old->control_gid;
-	memcpy(config->control_group, old->control_group, sizeof(old->control_group));
-	memcpy(config->control_socket, old->control_socket, sizeof(old->control_socket));
-}
-
-/* Both or neither. */
-static int configure_lists(struct supervisor *supervisor, const struct config *config)
-{
-	static struct cidr_list allow;
-
-	allow = supervisor->allow;
-	if (!cidr_list_configure(&allow, config->allow, config->allow_count) ||
-	    !cidr_list_configure(&supervisor->deny, config->deny, config->deny_count))
-		return -1;
-	supervisor->allow = allow;
-	return 0;
-}
-
-int supervisor_reload(struct supervisor *supervisor, char *error, size_t error_bytes)
-{
-	struct config old = supervisor->config;
-	struct config config;
-	uint64_t now_ns = worker_now_ns();
-	char what[384];
-	bool loaded = config_load_from(&config, &supervisor->config_file, what, sizeof(what)) == 0;
-	int refused;
-
-	if (loaded && config.mode != old.mode)
-		snprintf(what, sizeof(what), "mode changes at a restart only");
-	if (!loaded || config.mode != old.mode || secrets_refuse(&config, what, sizeof(what)) < 0) {
-		snprintf(error, error_bytes, "%s: the old configuration stays in force", what);
-		if (loaded)
-			config_free(&config);
-		return -1;
-	}
-	if (configure_lists(supervisor, &config) < 0) {
-		snprintf(error, error_bytes,
-			 "allow or deny: more than %d networks, with those added at run time: the old configuration "
-			 "stays in force",
-			 CIDR_LIST_MAX);
-		config_free(&config);
-		return -1;
-	}
-	keep_for_restart(&old, &config);
-	supervisor->config = config;
-	if (old.policy == POLICY_ENFORCE && config.policy == POLICY_OBSERVE)
-		supervisor->honour_until_ns = now_ns + config.backlog.handshake_timeout_s * NSEC_PER_SEC;
-	if (old.gateway.grace_s != config.gateway.grace_s)
-		supervisor->grace_until_ns = supervisor->started_ns + config.gateway.grace_s * NSEC_PER_SEC;
-	config_free(&old);
-	secrets_reload(supervisor, now_ns);
-
-	/* Rules that lead third ACKs to us come before the first cookie: so rules first, then the shards' limits. */
-	supervisor_read_listeners(supervisor, now_ns);
-	supervisor->limits_stale = true;
-	refused = postures_update(supervisor, true, now_ns);
-	if (refused) {
-		snprintf(error, error_bytes,
-			 "in force as soon as the kernel takes the rules: %s; tried again every second",
-			 strerror(-refused));
-		return -1;
-	}
-	supervisor_say_host(supervisor);
-	log_info("configuration reloaded: %u bindings", supervisor->registry.binding_count);
-	return 0;
 }
 
 /* ---- life ---- */
@@ -321,6 +247,8 @@ static void free_workers(struct supervisor *supervisor)
 	explicit_bzero(&supervisor->secret, sizeof(supervisor->secret));
 	explicit_bzero(&supervisor->masters, sizeof(supervisor->masters));
 	config_free(&supervisor->config);
+	for (unsigned i = 0; i < 2; i++)
+		free(supervisor->metrics[i].text);
 }
 
 static int open_rules(struct supervisor *supervisor)
@@ -365,8 +293,9 @@ int supervisor_open(struct supervisor *supervisor, const struct config_file *fil
 
 	supervisor->config = *config;
 	supervisor->config_file = *file;
-	configure_lists(supervisor, config); /* fits: the file alone was checked */
+	supervisor_configure_lists(supervisor, config); /* fits: the file alone was checked */
 	supervisor->started_ns = now_ns;
+	supervisor->started_s = (uint64_t)time(NULL);
 	if (config->mode == MODE_GATEWAY && config->gateway.grace_s)
 		supervisor->grace_until_ns = now_ns + config->gateway.grace_s * NSEC_PER_SEC;
 	supervisor->shards = 0;
@@ -438,10 +367,16 @@ void supervisor_close(struct supervisor *supervisor)
 	ruleset_close(&supervisor->ruleset, keep != 0); /* if in doubt, conntrack stays */
 	if (keep)
 		log_info("handed-over connections live on: table inet %s stays for them", RULESET_KEEPER);
-	if (closes)
-		log_info(
+	if (closes) {
+		struct event event;
+
+		event_begin(
+			&event, EVENT_LEFT_CLOSED,
 			"new connections to %zu bindings are dropped until the next start (on_exit): table inet %s does that",
 			closes, RULESET_CLOSED);
+		event_number(&event, "bindings", closes);
+		supervisor_tell(supervisor, &event);
+	}
 	free_workers(supervisor);
 }
 

@@ -12,6 +12,7 @@
 #include "face/command.h"
 #include "face/config.h"
 #include "face/control.h"
+#include "face/event.h"
 #include "face/secret_file.h"
 #include "registry.h"
 #include "synmoat/character.h"
@@ -30,6 +31,19 @@ struct look {
 	struct tally_sketch sketch; /* of the window */
 };
 
+/* Who is under attack: by the time that its end is told, another service may have the slot. */
+struct attacked {
+	char name[SERVICE_NAME_BYTES];
+	char endpoint[REGISTRY_ENDPOINT_BYTES];
+};
+
+/* The metrics, as they were a moment ago. */
+struct metrics_words {
+	uint64_t made_ns;
+	char *text; /* NULL: not yet made */
+	size_t bytes;
+};
+
 struct supervisor {
 	struct config config;
 	struct config_file config_file;
@@ -46,6 +60,7 @@ struct supervisor {
 	bool said_masters;          /* that they cannot be read */
 	uint64_t epoch_due_ns;      /* when a secret of our own next changes */
 	uint64_t started_ns;
+	uint64_t started_s;        /* Unix time */
 	uint64_t grace_until_ns;   /* strays pass until then; 0 = that is over */
 	uint64_t listeners_due_ns; /* when listeners are next read */
 	uint64_t honour_until_ns;  /* policy is observe now, but cookies are still out until then; 0 = none */
@@ -54,6 +69,7 @@ struct supervisor {
 	bool rules_stale;          /* what is bound, listed or armed is not yet what the rules say */
 	uint64_t rules_due_ns;     /* when they are tried again, after the kernel has refused them */
 	uint64_t half_open_due_ns; /* when the kernel's half-open connections are next counted */
+	char reload_refused[384];  /* why the last reload changed nothing; "" = it did not fail so */
 	bool said_half_open;
 	bool said_unsent, said_untracked, said_bans_full, said_found;
 	bool bans_used;       /* there may be banned sources */
@@ -61,8 +77,14 @@ struct supervisor {
 	uint64_t bans_said_ns;
 	struct addr last_banned;
 	struct cidr_list allow, deny;
-	struct look looks[SERVICES_MAX]; /* at the last tick; those of services at peace are empty */
+	struct event_ring events;
+	struct control *control; /* whose followers hear of events; NULL before there is one, and after */
+	bool said_refused;       /* that the kernel does not take the rules */
+	bool said_attack[SERVICES_MAX];
+	struct attacked attacked[SERVICES_MAX]; /* those of which it is said */
+	struct look looks[SERVICES_MAX];        /* at the last tick; those of services at peace are empty */
 	struct incident incidents[SERVICES_MAX];
+	struct metrics_words metrics[2]; /* as text, as JSON */
 };
 
 /* Binds queues, makes the rules, starts the shards. Takes `config` over, which `file` told. On error it says so in the
@@ -76,16 +98,32 @@ int supervisor_tick(struct supervisor *supervisor);
 /* Readable when somebody changed nftables. */
 int supervisor_events_fd(const struct supervisor *supervisor);
 
-/* Reads the configuration again, checks it whole, and takes it over; what was counted, learned, armed, added and banned
- * stays. On error it returns -1, nothing has changed, and `error` says so; or the kernel has refused the rules, and
- * `error` says that they are tried again. */
-int supervisor_reload(struct supervisor *supervisor, char *error, size_t error_bytes);
+/* Reads the configuration again, checks it whole, takes it over, and tells so; what was counted, learned, armed, added and banned
+ * stays. On error it returns -1, nothing has changed, and `message` says so; or the kernel has refused the rules, and
+ * `message` says that they are tried again. Else it says that it is done, and which changed keys wait for a restart. */
+int supervisor_reload(struct supervisor *supervisor, char *message, size_t message_bytes);
+
+/* Numbers the event, keeps it, logs it, and tells it to those who follow. */
+void supervisor_tell(struct supervisor *supervisor, const struct event *event);
+
+/* That we protect, and what; and an event that is a sentence and no more. */
+void supervisor_tell_ready(struct supervisor *supervisor);
+void supervisor_tell_control(struct supervisor *supervisor); /* if there is something to say about its socket */
+void supervisor_tell_plain(struct supervisor *supervisor, enum event_kind kind, const char *text);
+
+/* Before the end: of every attack whose begin was told. */
+void supervisor_end_attacks(struct supervisor *supervisor);
 
 /* Answers a control request. */
-void supervisor_answer(struct supervisor *supervisor, const struct control_peer *peer, const char *request, FILE *out);
+enum control_then supervisor_answer(struct supervisor *supervisor, const struct control_peer *peer, const char *request,
+				    FILE *out);
 
 /* The answer to VERB_STATUS, VERB_SERVICES or VERB_SOURCES. */
 void supervisor_report(struct supervisor *supervisor, const struct command *command, FILE *out);
+
+/* All numbers, as Prometheus reads them: VERB_METRICS. Gathered anew 4 times a second at most, however often it is called.
+ * NULL when out of memory; what is returned counts until the next call. */
+const struct metrics_words *supervisor_metrics(struct supervisor *supervisor, bool json);
 
 /* What may be wrong with this host, or with another gateway: VERB_CHECK. */
 void supervisor_check(struct supervisor *supervisor, bool json, FILE *out);

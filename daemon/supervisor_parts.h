@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* supervisor_parts: what the supervisor's rooms share: supervisor.c (life), listening.c (what this host's sockets tell),
- * rules.c (what the kernel's rules are to say), postures.c (what is armed), secrets.c (what cookies are made with),
- * orders.c (what an operator asks for), checks.c (what may be wrong with this host). */
+/* supervisor_parts: what the supervisor's rooms share: supervisor.c (life), reloading.c (another configuration),
+ * listening.c (what this host's sockets tell), rules.c (what the kernel's rules are to say), postures.c (what is armed),
+ * incidents.c (what is said of it), secrets.c (what cookies are made with), orders.c (what an operator asks for),
+ * telling.c (what others are to hear of), checks.c (what may be wrong with this host). */
 #ifndef SYNMOAT_SUPERVISOR_PARTS_H
 #define SYNMOAT_SUPERVISOR_PARTS_H
 
 #include "supervisor.h"
+
+/* The lists of the configuration beside what was added at run time: both or neither. -1 when there is no room. */
+int supervisor_configure_lists(struct supervisor *supervisor, const struct config *config);
 
 /* Runs `job` in every shard, one after the other. */
 void supervisor_call_all(struct supervisor *supervisor, worker_job *job, void *argument);
@@ -25,6 +29,9 @@ int supervisor_apply_rules_again(struct supervisor *supervisor);
 
 /* Enters connections that conntrack may not know in the rules. */
 void supervisor_know_flows(struct supervisor *supervisor);
+
+/* How many threads the configuration asks for. */
+unsigned supervisor_shards(const struct config *config);
 
 /* After the rules: what the configuration says to the shards. */
 void supervisor_apply_limits(struct supervisor *supervisor);
@@ -53,11 +60,25 @@ int secrets_tick(struct supervisor *supervisor, uint64_t now_ns);
 void secrets_reload(struct supervisor *supervisor, uint64_t now_ns);
 
 /* What an administrator may want to change about this host, at the start and after a reload. */
-void supervisor_say_host(const struct supervisor *supervisor);
+void supervisor_say_host(struct supervisor *supervisor);
 
 /* Looks at every service, arms and disarms, and logs what is new. 0, or -errno if the kernel has refused the rules:
  * nothing has changed then, and it is tried again with the next call. */
 int postures_update(struct supervisor *supervisor, bool rules_stale, uint64_t now_ns);
+
+/* In the last full second or this one, whichever had more. */
+uint32_t supervisor_syn_rate(const struct look *look);
+
+/* Events about a service. `observed` is what was seen at this look. incidents_say_posture() is for one that is armed or
+ * disarmed right now, incidents_say() for any other; incidents_begin() lets the shards count anew. */
+void incidents_begin(struct supervisor *supervisor, unsigned index);
+void incidents_say_posture(struct supervisor *supervisor, unsigned index, bool armed, enum incident_event happened,
+			   const struct observation *observed);
+void incidents_say(struct supervisor *supervisor, unsigned index, enum incident_event happened,
+		   const struct observation *observed);
+/* An attack of which the begin was told, and that we cannot see the end of. */
+void incidents_cut_short(struct supervisor *supervisor, unsigned index, const char *why);
+void incidents_say_elsewhere(struct supervisor *supervisor, struct service *service, uint64_t now_ns);
 
 /* Whether some service's backlog fills that is not armed: then it matters whether its server accepts. */
 bool postures_press(const struct supervisor *supervisor);

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 
 #include "face/command.h"
+#include "face/config_show.h"
 #include "face/control.h"
 #include "face/report.h"
-#include "log.h"
 #include "orders.h"
 #include "synmoat/version.h"
 
@@ -26,8 +26,8 @@ static bool source_check(const struct supervisor *supervisor, const struct comma
 	if (command->cidr.bits == 128 || command->cidr.bits == prefix + (v4 ? CIDR_V4_BITS : 0))
 		return true;
 	cidr_text(&command->cidr, text);
-	fprintf(out, "error: %s: %s is no source: allowed is an address or a network of /%u\n",
-		verb_words(command->verb), text, prefix);
+	report_error(command->json, out, "%s: %s is no source: allowed is an address or a network of /%u",
+		     verb_words(command->verb), text, prefix);
 	return false;
 }
 
@@ -45,7 +45,7 @@ static void answer_explain(struct supervisor *supervisor, const struct command *
 	cidr_text(&command->cidr, source);
 	count = supervisor_explain(supervisor, &command->source, destination, command->destination_port, &verdicts);
 	if (count < 0)
-		fputs("error: out of memory\n", out);
+		report_error(command->json, out, "out of memory");
 	else
 		report_explain(source, policy_name(supervisor), verdicts, (size_t)count, command->json, out);
 	free(verdicts);
@@ -58,7 +58,7 @@ static void answer_list(struct supervisor *supervisor, const struct command *com
 	int count = supervisor_list_read(supervisor, allow, &cidrs);
 
 	if (count < 0)
-		fputs("error: out of memory\n", out);
+		report_error(command->json, out, "out of memory");
 	else
 		report_cidrs(allow ? "allow" : "deny", cidrs, (size_t)count, command->json, out);
 	free(cidrs);
@@ -70,7 +70,7 @@ static void answer_bans(struct supervisor *supervisor, const struct command *com
 	int count = supervisor_bans_read(supervisor, &bans);
 
 	if (count < 0)
-		fputs("error: out of memory\n", out);
+		report_error(command->json, out, "out of memory");
 	else
 		report_bans(bans, (size_t)count, command->json, out);
 	free(bans);
@@ -89,6 +89,24 @@ static void answer_version(const struct command *command, FILE *out)
 	const struct report version = {.version = SYNMOAT_VERSION};
 
 	report_version(&version, command->json, out);
+}
+
+static void answer_metrics(struct supervisor *supervisor, const struct command *command, FILE *out)
+{
+	const struct metrics_words *words = supervisor_metrics(supervisor, command->json);
+
+	if (words)
+		fwrite(words->text, 1, words->bytes, out);
+	else
+		report_error(command->json, out, "out of memory");
+}
+
+static enum control_then answer_events(const struct supervisor *supervisor, const struct command *command, FILE *out)
+{
+	event_ring_write(&supervisor->events, command->last, command->json, command->follow, out);
+	if (!command->follow)
+		return CONTROL_CLOSE;
+	return command->json ? CONTROL_FOLLOW_JSON : CONTROL_FOLLOW_TEXT;
 }
 
 /* ---- changing ---- */
@@ -115,12 +133,7 @@ static int change(struct supervisor *supervisor, const struct command *command, 
 	case VERB_SECRET_ROTATE:
 		return supervisor_secret_rotate(supervisor, message, bytes);
 	case VERB_RELOAD:
-		if (supervisor_reload(supervisor, message, bytes) < 0) {
-			log_error("%s", message);
-			return -1;
-		}
-		snprintf(message, bytes, "configuration reloaded");
-		return 0;
+		return supervisor_reload(supervisor, message, bytes);
 	default:
 		snprintf(message, bytes, "%s changes nothing", verb_words(command->verb));
 		return -1;
@@ -131,37 +144,43 @@ static void answer_change(struct supervisor *supervisor, const struct control_pe
 			  FILE *out)
 {
 	char message[MESSAGE_BYTES] = "";
+	struct event event;
 
 	if (!peer->may_change) {
-		fprintf(out,
-			"error: not permitted: '%s' is for root and for the control group "
-			"(synmoat.conf(5))\n",
-			verb_words(command->verb));
+		report_error(command->json, out,
+			     "not permitted: '%s' is for root and for the control group (synmoat.conf(5))",
+			     verb_words(command->verb));
 		return;
 	}
 	if (command->verb == VERB_BAN_LIFT && !source_check(supervisor, command, out))
 		return;
 	if (change(supervisor, command, message, sizeof(message)) != 0) {
-		fprintf(out, "error: %s: %s\n", verb_words(command->verb), message);
+		report_error(command->json, out, "%s: %s", verb_words(command->verb), message);
 		return;
 	}
-	log_info("control: %s (uid=%u pid=%d): %s", verb_words(command->verb), (unsigned)peer->uid, (int)peer->pid,
-		 message);
+	event_begin(&event, EVENT_ORDER, "control: %s (uid=%u pid=%d): %s", verb_words(command->verb),
+		    (unsigned)peer->uid, (int)peer->pid, message);
+	event_text(&event, "order", verb_words(command->verb));
+	event_number(&event, "uid", peer->uid);
+	event_number(&event, "pid", (uint64_t)peer->pid);
+	event_text(&event, "done", message);
+	supervisor_tell(supervisor, &event);
 	report_done(message, command->json, out);
 }
 
-void supervisor_answer(struct supervisor *supervisor, const struct control_peer *peer, const char *request, FILE *out)
+enum control_then supervisor_answer(struct supervisor *supervisor, const struct control_peer *peer, const char *request,
+				    FILE *out)
 {
 	char error[COMMAND_ERROR_BYTES];
 	struct command command;
 
 	if (command_parse(request, &command, error, sizeof(error)) != 0) {
-		fprintf(out, "%s\n", error);
-		return;
+		report_error(command.json, out, "%s", error);
+		return CONTROL_CLOSE;
 	}
 	if (verb_changes(command.verb)) {
 		answer_change(supervisor, peer, &command, out);
-		return;
+		return CONTROL_CLOSE;
 	}
 	switch (command.verb) {
 	case VERB_EXPLAIN:
@@ -174,8 +193,16 @@ void supervisor_answer(struct supervisor *supervisor, const struct control_peer 
 	case VERB_BAN_LIST:
 		answer_bans(supervisor, &command, out);
 		break;
+	case VERB_METRICS:
+		answer_metrics(supervisor, &command, out);
+		break;
+	case VERB_EVENTS:
+		return answer_events(supervisor, &command, out);
 	case VERB_CHECK:
 		supervisor_check(supervisor, command.json, out);
+		break;
+	case VERB_CONFIG_SHOW:
+		config_show(&supervisor->config, command.json, out);
 		break;
 	case VERB_SECRET_SHOW_EPOCH:
 		answer_epoch(supervisor, &command, out);
@@ -189,4 +216,5 @@ void supervisor_answer(struct supervisor *supervisor, const struct control_peer 
 	default: /* status, services, sources */
 		supervisor_report(supervisor, &command, out);
 	}
+	return CONTROL_CLOSE;
 }

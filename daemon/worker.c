@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "edge/host.h"
 #include "edge/marks.h"
+#include "edge/proc_text.h"
 
 #define NSEC_PER_MSEC 1000000ULL
 
@@ -96,7 +99,7 @@ static void take_over(struct worker *worker, const struct queued *packet, const 
 			 &decision->segment); /* if it fails, the server repeats its SYN-ACK to the client */
 	for (unsigned i = 0; i < splice->held_count; i++)
 		queue_release(worker->flow_queue, splice->held[i]);
-	guard_taken_over(&worker->guard, splice, now_ns);
+	guard_taken_over(&worker->guard, splice, worker_now_ns()); /* a batch may have been long */
 }
 
 /* Exactly one verdict, or the packet's id goes to those held. */
@@ -304,6 +307,8 @@ static void serve_lane(struct worker *worker, struct syn_lane *lane, uint64_t no
 		handle_syn(worker, lane->queue, &lane->batch[lane->next++], now_ns);
 	flush_cookies(worker, now_ns);
 	queue_flush(lane->queue);
+	if (queue_is_readable(lane->queue))
+		lane->served = worker->question;
 }
 
 static void serve_due(struct worker *worker, uint64_t now_ns)
@@ -345,6 +350,16 @@ static bool wait_for_work(struct worker *worker)
 	return !atomic_load_explicit(&worker->stop, memory_order_acquire);
 }
 
+/* Progress is that packets leave the queues: a round that leaves one of them alone is no answer. */
+static void answer(struct worker *worker)
+{
+	for (unsigned i = 0; i < WORKER_LANES; i++)
+		if (worker->lanes[i].served != worker->question)
+			return;
+	if (queue_is_readable(worker->flow_queue))
+		atomic_store_explicit(&worker->answered, worker->question, memory_order_release);
+}
+
 static void *worker_run(void *argument)
 {
 	struct worker *worker = argument;
@@ -352,11 +367,13 @@ static void *worker_run(void *argument)
 	while (wait_for_work(worker)) {
 		uint64_t now_ns = worker_now_ns();
 
+		worker->question = atomic_load_explicit(&worker->asked, memory_order_acquire);
 		run_job(worker);
 		serve_flows(worker, now_ns);
 		for (unsigned i = 0; i < WORKER_LANES; i++)
 			serve_lane(worker, &worker->lanes[i], now_ns);
 		serve_due(worker, now_ns);
+		answer(worker);
 	}
 	return NULL;
 }
@@ -393,16 +410,28 @@ static int open_queues(struct worker *worker)
 	return worker->flow_queue ? -1 : flow.number;
 }
 
+static bool may_bind_queues(void)
+{
+	char status[4096];
+	uint64_t effective;
+
+	return host_text("/proc/self/status", status, sizeof(status)) >= 0 && proc_capabilities(status, &effective) &&
+	       (effective & 1ULL << CAP_NET_ADMIN);
+}
+
+/* To the kernel it is EPERM as well when another has the queue (nfnetlink_queue.c, nfqnl_recv_config()). */
 static void say_no_queue(int number, char *error, size_t error_bytes)
 {
-	if (errno == EPERM || errno == EBUSY)
-		snprintf(
-			error, error_bytes,
-			"queue %d: not permitted: another process has it (another synmoatd in this network namespace?), "
-			"or CAP_NET_ADMIN is missing",
-			number);
+	int failure = errno;
+
+	if (failure != EPERM && failure != EBUSY)
+		snprintf(error, error_bytes, "queue %d: %s", number, strerror(failure));
+	else if (failure == EBUSY || may_bind_queues())
+		snprintf(error, error_bytes,
+			 "queue %d: another process has it: is another synmoatd running in this network namespace?",
+			 number);
 	else
-		snprintf(error, error_bytes, "queue %d: %s", number, strerror(errno));
+		snprintf(error, error_bytes, "queue %d: not permitted: CAP_NET_ADMIN is missing (run as root)", number);
 }
 
 int worker_open(struct worker *worker, const struct worker_setup *setup, char *error, size_t error_bytes)
@@ -440,7 +469,14 @@ int worker_open(struct worker *worker, const struct worker_setup *setup, char *e
 
 int worker_start(struct worker *worker)
 {
-	return pthread_create(&worker->thread, NULL, worker_run, worker);
+	char name[16]; /* the kernel takes no more */
+	int error = pthread_create(&worker->thread, NULL, worker_run, worker);
+
+	if (error)
+		return error;
+	snprintf(name, sizeof(name), "synmoat/%u", worker->setup.shard % 1000);
+	pthread_setname_np(worker->thread, name);
+	return 0;
 }
 
 static void wake(struct worker *worker)
@@ -455,6 +491,18 @@ void worker_go_on(struct worker *worker)
 {
 	atomic_store_explicit(&worker->go_on, true, memory_order_release);
 	wake(worker);
+}
+
+void worker_ask(struct worker *worker)
+{
+	atomic_fetch_add_explicit(&worker->asked, 1, memory_order_release);
+	wake(worker);
+}
+
+bool worker_has_answered(const struct worker *worker)
+{
+	return atomic_load_explicit(&worker->answered, memory_order_acquire) ==
+	       atomic_load_explicit(&worker->asked, memory_order_relaxed);
 }
 
 void worker_call(struct worker *worker, worker_job *job, void *argument)

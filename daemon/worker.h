@@ -40,6 +40,7 @@ struct syn_lane {
 	struct queue *queue;
 	struct queued batch[QUEUE_BATCH_MAX]; /* in hand, from `next` on */
 	unsigned next, count;
+	unsigned served; /* the last question in whose time it had its turn */
 };
 
 struct worker {
@@ -54,7 +55,9 @@ struct worker {
 	pthread_t thread;
 	int wake_fd;
 	_Atomic bool stop;
-	_Atomic bool go_on; /* what a trip asked for is done, or is not to be */
+	_Atomic unsigned asked, answered; /* questions for a sign of life, by number */
+	unsigned question;                /* that of this round */
+	_Atomic bool go_on;               /* what a trip asked for is done, or is not to be */
 	worker_job *_Atomic job;
 	void *job_argument;
 	sem_t job_done;
@@ -74,6 +77,11 @@ void worker_call(struct worker *worker, worker_job *job, void *argument);
 
 /* Lets SYNs that waited for arming go on. */
 void worker_go_on(struct worker *worker);
+
+/* Asks for a sign of life, without waiting for it. worker_has_answered(): since it was asked last, the worker has had each
+ * of its queues in hand, and could read it. */
+void worker_ask(struct worker *worker);
+bool worker_has_answered(const struct worker *worker);
 
 /* Once no rule leads to the queues any more: gives every packet still in them its verdict, and ends the thread. */
 void worker_stop(struct worker *worker);

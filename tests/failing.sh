@@ -376,10 +376,13 @@ arming_refused() # NAME
 {
     ctl arm web >/dev/null 2>&1
     check "$1: it is said" wait_until 5 log_says 'rules not changed'
+    check "$1: it is an event, once" test "$(ctl events --last 256 --json |
+        jq '[.events[] | select(.event == "rules-refused" and .level == "error" and (.fields.error | length > 0))] | length')" -eq 1
     check "$1: nothing is armed" unarmed 80
     check "$1: SYNs pass" test "$(requests 5 3 "$SRV4")" -eq 5
     : >"$FAULTS"
     check "$1: it is tried again" wait_until 5 armed 80
+    check "$1: that it works again is an event" told rules-accepted
     check "$1: and works" wait_until 10 handed "$SRV4"
 }
 

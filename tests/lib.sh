@@ -243,6 +243,8 @@ counter() { stat_get ".counters.$1"; }
 counted() { [ "$(counter "$1")" -ge "$2" ]; } # COUNTER AT_LEAST
 log_says() { grep -q -- "$1" "$WORK/daemon.log"; }
 log_lines() { grep -c -- "$1" "$WORK/daemon.log"; }
+# told EVENT [JQ_EXPR]: among the last events is one such, of which that is true.
+told() { ctl events --last 256 --json | says_true "[.events[] | select(.event == \"$1\") | ${2:-true}] | any"; }
 
 # says_true [jq options] FILTER [FILE]: nothing at all is not true, as it is to jq -e.
 says_true() { [ "$(jq "$@")" = true ]; }

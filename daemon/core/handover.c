@@ -207,6 +207,7 @@ void guard_ack(struct guard *guard, const struct segment *ack, uint32_t interfac
 		return;
 	}
 	splice_fill(guard, splice, ack, (unsigned)index, &options, interface);
+	splice->begun_ns = now_ns;
 	rewrite_to_syn(splice, decision);
 	decision->splice = splice;
 	decision->drop_held = splice->held_count > 0; /* of the connection that was given up */
@@ -416,6 +417,7 @@ void guard_taken_over(struct guard *guard, struct splice *splice, uint64_t now_n
 	splice->state = SPLICE_ESTABLISHED;
 	guard_let_go(guard, splice);
 	splice_enter(guard->splices, splice, SPLICE_LINGER, now_ns);
+	latency_add(&guard->handover_latency, splice->begun_ns, now_ns);
 	guard_count(guard, OUTCOME_HANDED_OVER);
 }
 

@@ -66,4 +66,8 @@ int conntrack_count_marked(struct conntrack *conntrack, uint32_t mark, uint32_t 
 /* Whether any connection's mark is `mark` under `mask`. 1, 0, or -errno. */
 int conntrack_any_marked(struct conntrack *conntrack, uint32_t mark, uint32_t mask);
 
+/* What the kernel counts of its table, of all CPUs together. 0 or -errno. */
+struct kernel_conntrack;
+int conntrack_stats(struct conntrack *conntrack, struct kernel_conntrack *stats);
+
 #endif

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "edge/nft.h"
+#include "edge/nft_others.h"
 
 #define INTERFACE_BYTES 32
 #define ANSWER_BYTES 32768
@@ -34,6 +34,20 @@ long host_sysctl(const char *path)
 		value = -1;
 	fclose(file);
 	return value;
+}
+
+int host_text(const char *path, char *text, size_t text_bytes)
+{
+	FILE *file = fopen(path, "re");
+	size_t bytes;
+
+	text[0] = '\0';
+	if (!file)
+		return -errno;
+	bytes = fread(text, 1, text_bytes - 1, file);
+	text[bytes] = '\0';
+	fclose(file);
+	return (int)bytes;
 }
 
 /* ---- VRF ---- */
@@ -101,12 +115,13 @@ static void find_vrf(char name[INTERFACE_BYTES])
 
 /* ---- zones ---- */
 
-static void find_zone(char *where, size_t where_bytes)
+static void find_zone(uint64_t until_ns, char *where, size_t where_bytes)
 {
 	struct nft *nft = malloc(sizeof(*nft));
 
 	where[0] = '\0';
 	if (nft && nft_open(nft) == 0) {
+		nft->until_ns = until_ns;
 		if (nft_zone_find(nft, where, where_bytes) != 1)
 			where[0] = '\0';
 		nft_close(nft);
@@ -114,7 +129,7 @@ static void find_zone(char *where, size_t where_bytes)
 	free(nft);
 }
 
-int host_check(char *error, size_t error_bytes)
+int host_check(uint64_t until_ns, char *error, size_t error_bytes)
 {
 	char vrf[INTERFACE_BYTES];
 	char zone[256];
@@ -128,7 +143,7 @@ int host_check(char *error, size_t error_bytes)
 			vrf);
 		return -1;
 	}
-	find_zone(zone, sizeof(zone));
+	find_zone(until_ns, zone, sizeof(zone));
 	if (zone[0]) {
 		snprintf(
 			error, error_bytes,

@@ -4,7 +4,7 @@
  *
  * nft.c       transactions: tables, chains, sets, elements, counters
  * nft_rule.c  what a rule is made of
- * nft_read.c  what the kernel has: elements, counters, others' rules */
+ * nft_read.c  what the kernel has: elements, counters, others' chains and rules; what those mean: nft_others.h */
 #ifndef SYNMOAT_NFT_H
 #define SYNMOAT_NFT_H
 
@@ -27,6 +27,8 @@ struct nft {
 	bool native_queue;   /* the kernel has nft's own `queue` expression */
 	bool named_counters; /* and `objref`, which leads to a counter with a name */
 	bool reject;         /* and `reject`, before routing, too */
+	uint64_t
+		until_ns; /* CLOCK_MONOTONIC: what is read longer is given up with -ETIME, and then so is `nft`; 0: never */
 	_Alignas(8) char buffer[3 << 19];
 };
 
@@ -112,9 +114,13 @@ int nft_elements_read(struct nft *nft, const struct nft_set *set, struct nft_ele
 /* The packets that named counters have counted; 0 and -EOPNOTSUPP where the kernel has none. 0 or -errno as above. */
 int nft_counters_read(struct nft *nft, const char *const names[], uint64_t packets[], size_t count);
 
-/* Looks for a rule, of any table of any family, that puts connections in a conntrack zone. Returns 1 and writes whose it
- * is, 0, or -errno: -EPERM without CAP_NET_ADMIN. */
-int nft_zone_find(struct nft *nft, char *where, size_t where_bytes);
+/* Everybody's chains and rules. `seen` returns 0, or -errno to give up. 0 or -errno: -EPERM without CAP_NET_ADMIN, -EINTR
+ * if others changed nftables meanwhile: then forget what was seen, and try again. */
+#define NFT_READ_ATTEMPTS 8
+typedef int nft_chain_seen(const struct nftnl_chain *chain, void *context);
+typedef int nft_rule_seen(const struct nftnl_rule *rule, void *context);
+int nft_chains_read(struct nft *nft, nft_chain_seen *seen, void *context);
+int nft_rules_read(struct nft *nft, nft_rule_seen *seen, void *context);
 
 /* ---- rules: matches and actions in the order of evaluation; register 0 is theirs ---- */
 

@@ -3,17 +3,14 @@
 
 #include <errno.h>
 #include <libnftnl/common.h>
-#include <libnftnl/expr.h>
 #include <libnftnl/object.h>
 #include <libnftnl/set.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter/xt_CT.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-
-#define ATTEMPTS 8 /* to read without a change by others in between */
+#include <time.h>
 
 /* One message of an answer. 0, or -errno to give up. */
 typedef int answer_seen(const struct nlmsghdr *header, void *context);
@@ -28,6 +25,14 @@ static bool ends_answer(const struct nlmsghdr *header, int *error)
 	return true;
 }
 
+static bool too_late(const struct nft *nft)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return nft->until_ns && (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec >= nft->until_ns;
+}
+
 /* The kernel puts the first part of a dump into the socket within sendto(), and each next one while the one before it is
  * received (netlink_recvmsg(), net/netlink/af_netlink.c): there is never anything to wait for. */
 static int read_answer(struct nft *nft, uint32_t seq, answer_seen *seen, void *context)
@@ -36,7 +41,7 @@ static int read_answer(struct nft *nft, uint32_t seq, answer_seen *seen, void *c
 	int failed = 0;
 	int error = 0;
 
-	for (;;) {
+	while (!too_late(nft)) {
 		ssize_t bytes = recv(mnl_socket_get_fd(nft->socket), nft->buffer, sizeof(nft->buffer), MSG_DONTWAIT);
 		const struct nlmsghdr *header = (const struct nlmsghdr *)nft->buffer;
 		int left = (int)bytes;
@@ -55,6 +60,7 @@ static int read_answer(struct nft *nft, uint32_t seq, answer_seen *seen, void *c
 				failed = seen(header, context);
 		}
 	}
+	return -ETIME;
 }
 
 static struct nlmsghdr *question_of(struct nft *nft, uint16_t type, uint16_t family)
@@ -149,7 +155,7 @@ int nft_elements_read(struct nft *nft, const struct nft_set *set, struct nft_ele
 	struct elements elements = {0};
 	int failed = -EINTR;
 
-	for (unsigned attempt = 0; failed == -EINTR && attempt < ATTEMPTS; attempt++) {
+	for (unsigned attempt = 0; failed == -EINTR && attempt < NFT_READ_ATTEMPTS; attempt++) {
 		struct nlmsghdr *header = question(nft, NFT_MSG_GETSETELEM);
 		struct nftnl_set *wanted = nftnl_set_alloc();
 
@@ -201,7 +207,7 @@ int nft_counters_read(struct nft *nft, const char *const names[], uint64_t packe
 	memset(packets, 0, count * sizeof(packets[0]));
 	if (!nft->named_counters)
 		return -EOPNOTSUPP;
-	for (unsigned attempt = 0; failed == -EINTR && attempt < ATTEMPTS; attempt++) {
+	for (unsigned attempt = 0; failed == -EINTR && attempt < NFT_READ_ATTEMPTS; attempt++) {
 		struct nlmsghdr *header = question(nft, NFT_MSG_GETOBJ);
 		struct nftnl_obj *filter = nftnl_obj_alloc();
 
@@ -214,78 +220,53 @@ int nft_counters_read(struct nft *nft, const char *const names[], uint64_t packe
 	return failed;
 }
 
-/* ---- conntrack zones ---- */
+/* ---- chains and rules, of any table of any family ---- */
 
-struct zone {
-	bool found;
-	char *where;
-	size_t where_bytes;
+struct visit {
+	nft_chain_seen *chain;
+	nft_rule_seen *rule;
+	void *context;
 };
 
-/* `ct zone set` of nftables, and `-j CT --zone` of iptables-nft. */
-static int zone_expression(struct nftnl_expr *expression, void *context)
+static int chain_seen(const struct nlmsghdr *header, void *context)
 {
-	const char *name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
-	struct xt_ct_target_info info = {.zone = 0};
-	struct zone *zone = context;
-	uint32_t bytes = 0;
+	struct nftnl_chain *chain = nftnl_chain_alloc();
+	const struct visit *visit = context;
+	int failed = 0;
 
-	if (strcmp(name, "ct") == 0) {
-		zone->found |= nftnl_expr_is_set(expression, NFTNL_EXPR_CT_SREG) &&
-			       nftnl_expr_get_u32(expression, NFTNL_EXPR_CT_KEY) == NFT_CT_ZONE;
-	} else if (strcmp(name, "target") == 0 &&
-		   strcmp(nftnl_expr_get_str(expression, NFTNL_EXPR_TG_NAME), "CT") == 0) {
-		const void *data = nftnl_expr_get(expression, NFTNL_EXPR_TG_INFO, &bytes);
-
-		if (data && bytes >= offsetof(struct xt_ct_target_info, ct_events)) /* every revision begins so */
-			memcpy(&info, data, offsetof(struct xt_ct_target_info, ct_events));
-		zone->found |= info.zone || info.flags & (XT_CT_ZONE_DIR_ORIG | XT_CT_ZONE_DIR_REPL | XT_CT_ZONE_MARK);
-	}
-	return 0;
-}
-
-static const char *family_name(uint32_t family)
-{
-	switch (family) {
-	case NFPROTO_IPV4:
-		return "ip";
-	case NFPROTO_IPV6:
-		return "ip6";
-	case NFPROTO_INET:
-		return "inet";
-	case NFPROTO_BRIDGE:
-		return "bridge";
-	default:
-		return "netdev";
-	}
+	if (!chain)
+		return -ENOMEM;
+	if (nftnl_chain_nlmsg_parse(header, chain) >= 0)
+		failed = visit->chain(chain, visit->context);
+	nftnl_chain_free(chain);
+	return failed;
 }
 
 static int rule_seen(const struct nlmsghdr *header, void *context)
 {
 	struct nftnl_rule *rule = nftnl_rule_alloc();
-	struct zone *zone = context;
+	const struct visit *visit = context;
+	int failed = 0;
 
 	if (!rule)
 		return -ENOMEM;
-	/* What cannot be read has an expression that is newer than libnftnl: it may be any rule, but hardly such a one. */
-	if (!zone->found && nftnl_rule_nlmsg_parse(header, rule) >= 0) {
-		nftnl_expr_foreach(rule, zone_expression, zone);
-		if (zone->found)
-			snprintf(zone->where, zone->where_bytes, "table %s %s, chain %s",
-				 family_name(nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY)),
-				 nftnl_rule_get_str(rule, NFTNL_RULE_TABLE),
-				 nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN));
-	}
+	/* What cannot be read has an expression that is newer than libnftnl: what it is, nobody here can know. */
+	if (nftnl_rule_nlmsg_parse(header, rule) >= 0)
+		failed = visit->rule(rule, visit->context);
 	nftnl_rule_free(rule);
-	return 0;
+	return failed;
 }
 
-int nft_zone_find(struct nft *nft, char *where, size_t where_bytes)
+int nft_chains_read(struct nft *nft, nft_chain_seen *seen, void *context)
 {
-	struct zone zone = {false, where, where_bytes};
-	int failed = -EINTR;
+	struct visit visit = {.chain = seen, .context = context};
 
-	for (unsigned attempt = 0; failed == -EINTR && attempt < ATTEMPTS; attempt++)
-		failed = ask(nft, question_of(nft, NFT_MSG_GETRULE, NFPROTO_UNSPEC), rule_seen, &zone);
-	return failed ? failed : zone.found;
+	return ask(nft, question_of(nft, NFT_MSG_GETCHAIN, NFPROTO_UNSPEC), chain_seen, &visit);
+}
+
+int nft_rules_read(struct nft *nft, nft_rule_seen *seen, void *context)
+{
+	struct visit visit = {.rule = seen, .context = context};
+
+	return ask(nft, question_of(nft, NFT_MSG_GETRULE, NFPROTO_UNSPEC), rule_seen, &visit);
 }

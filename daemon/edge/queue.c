@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <libnetfilter_queue/libnetfilter_queue.h>
 #include <linux/netfilter.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define MESSAGE_OVERHEAD_BYTES 512 /* netlink headers and attributes around a packet */
 #define SOCKET_BUFFER_BYTES (32 << 20)
@@ -37,6 +39,7 @@ struct queue {
 	uint8_t *verdicts; /* VERDICT_BUFFER_ALL_BYTES */
 	struct verdict_run run;
 	uint64_t errors;
+	bool unreadable; /* the last queue_receive() failed */
 };
 
 static int send_config(struct queue *queue, struct nlmsghdr *header)
@@ -164,6 +167,7 @@ unsigned queue_receive(struct queue *queue, struct queued *packets)
 	int messages = recvmmsg(mnl_socket_get_fd(queue->socket), queue->headers, queue->batch, MSG_DONTWAIT, NULL);
 	unsigned count = 0;
 
+	queue->unreadable = messages < 0 && errno != EAGAIN && errno != EINTR;
 	for (int i = 0; i < messages; i++) {
 		const struct nlmsghdr *header = queue->vectors[i].iov_base;
 		int left = (int)queue->headers[i].msg_len;
@@ -177,6 +181,43 @@ unsigned queue_receive(struct queue *queue, struct queued *packets)
 		}
 	}
 	return count;
+}
+
+bool queue_is_readable(const struct queue *queue)
+{
+	return !queue->unreadable;
+}
+
+/* ---- what the kernel counts ---- */
+
+#define TABLE_PATH "/proc/net/netfilter/nfnetlink_queue"
+#define TABLE_NAME "/nfnetlink_queue" /* /proc/net is a link: what we were given has another path */
+
+static FILE *table_given(void)
+{
+	char path[64] = "";
+	ssize_t bytes = readlink("/proc/self/fd/0", path, sizeof(path) - 1);
+	const char *name = bytes > 0 ? strrchr(path, '/') : NULL;
+	FILE *file = NULL;
+	int fd;
+
+	if (!name || strcmp(name, TABLE_NAME) != 0 || lseek(STDIN_FILENO, 0, SEEK_SET) != 0)
+		return NULL;
+	fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	if (fd >= 0)
+		file = fdopen(fd, "r");
+	if (fd >= 0 && !file)
+		close(fd);
+	return file;
+}
+
+FILE *queue_table_open(void)
+{
+	FILE *file = fopen(TABLE_PATH, "re");
+
+	if (!file)
+		file = table_given();
+	return file;
 }
 
 /* ---- verdicts ---- */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct queue;
 
@@ -44,6 +45,13 @@ int queue_fd(const struct queue *queue);
 /* Up to a batch of packets, without waiting; 0 when there are none. `packets` must hold the batch. Verdicts of the last
  * batch must have been flushed. */
 unsigned queue_receive(struct queue *queue, struct queued *packets);
+
+/* Whether the last queue_receive() worked: there was a packet, or none waited. */
+bool queue_is_readable(const struct queue *queue);
+
+/* The kernel's table of all queues (net/netfilter/nfnetlink_queue.c, seq_show), for the caller to close; NULL on error. Only
+ * root may open it; a daemon that runs as another user is given it as its standard input. */
+FILE *queue_table_open(void);
 
 /* Verdicts: collected, and sent when the buffer is full or by queue_flush(). `mark` becomes the packet's. */
 void queue_pass(struct queue *queue, uint32_t id, uint32_t mark);

@@ -40,11 +40,9 @@ struct verb_entry {
 static int __attribute__((format(printf, 2, 3))) parser_fail(struct parser *parser, const char *format, ...)
 {
 	va_list arguments;
-	int used = snprintf(parser->error, parser->error_bytes, "error: ");
 
 	va_start(arguments, format);
-	if ((size_t)used < parser->error_bytes)
-		vsnprintf(parser->error + used, parser->error_bytes - (size_t)used, format, arguments);
+	vsnprintf(parser->error, parser->error_bytes, format, arguments);
 	va_end(arguments);
 	return -1;
 }
@@ -156,6 +154,30 @@ static int arguments_sources(struct parser *parser)
 	return 0;
 }
 
+static int arguments_events(struct parser *parser)
+{
+	struct command *command = parser->command;
+	char safe[SHOWN_BYTES];
+
+	while (word_peek(parser) && !word_is_form(parser)) {
+		const char *option = word_take(parser);
+		const char *value;
+
+		if (strcmp(option, "--follow") == 0) {
+			command->follow = true;
+		} else if (strcmp(option, "--last") == 0) {
+			value = word_take(parser);
+			if (!value || number_read(value, 0, COMMAND_EVENTS_MAX, &command->last) != 0)
+				return parser_fail(parser, "events: --last takes a number of 0 to %d",
+						   COMMAND_EVENTS_MAX);
+		} else {
+			return parser_fail(parser, "events: unknown option \"%s\": known are %s",
+					   shown(option, safe, sizeof(safe)), parser->verb->arguments);
+		}
+	}
+	return 0;
+}
+
 static int argument_service(struct parser *parser)
 {
 	static const char allowed[] = "a name, ADDRESS:PORT, [IPV6]:PORT or any:PORT";
@@ -261,7 +283,11 @@ static const struct verb_entry verbs[] = {
 	[VERB_ALLOW_LIST] = {"allow list", "", NULL, false, "the networks that are always let past"},
 	[VERB_DENY_LIST] = {"deny list", "", NULL, false, "the networks that are refused"},
 	[VERB_BAN_LIST] = {"ban list", "", NULL, false, "the sources that are refused for a while"},
+	[VERB_EVENTS] = {"events", "[--last N] [--follow]", arguments_events, false,
+			 "what happened lately, and with --follow what happens from now on"},
+	[VERB_METRICS] = {"metrics", "", NULL, false, "all numbers, as Prometheus reads them"},
 	[VERB_CHECK] = {"check", "", NULL, false, "whether this host lets synmoatd do what it is told to"},
+	[VERB_CONFIG_SHOW] = {"config show", "", NULL, false, "the configuration in force, defaults included"},
 	[VERB_SECRET_SHOW_EPOCH] = {"secret show-epoch", "", NULL, false,
 				    "which secret makes the cookies now, by its fingerprint"},
 	[VERB_VERSION] = {"version", "", NULL, false, "the version of the running daemon"},
@@ -315,7 +341,7 @@ static bool verb_take(struct parser *parser, const char *words)
 
 static int verb_fail(struct parser *parser, const char *request)
 {
-	char known[256] = "", safe[SHOWN_BYTES];
+	char known[COMMAND_ERROR_BYTES - 160] = "", safe[SHOWN_BYTES];
 	size_t used = 0;
 
 	for (size_t i = 0; i < VERB_COUNT && used < sizeof(known); i++)
@@ -324,30 +350,50 @@ static int verb_fail(struct parser *parser, const char *request)
 			   shown(request, safe, sizeof(safe)), known);
 }
 
-int command_parse(const char *request, struct command *command, char *error, size_t error_bytes)
+/* After words_read(). An error is told in the form that was asked for, although its words are not understood. */
+static bool words_want_json(const struct parser *parser)
 {
-	struct parser parser = {.command = command, .error = error, .error_bytes = error_bytes};
+	size_t count = parser->words.count;
+
+	return parser->command->json || (count && strcmp(parser->words.text[count - 1], "json") == 0);
+}
+
+static int request_parse(struct parser *parser, const char *request)
+{
+	struct command *command = parser->command;
 	enum verb verb = 0;
 	char safe[SHOWN_BYTES];
 
-	*command = (struct command){.top = COMMAND_TOP_DEFAULT, .by = COMMAND_BY_HALF_OPEN};
-	if (words_read(&parser, request) != 0)
-		return -1;
-	while (verb < VERB_COUNT && !verb_take(&parser, verbs[verb].words))
+	while (verb < VERB_COUNT && !verb_take(parser, verbs[verb].words))
 		verb++;
 	if (verb == VERB_COUNT)
-		return verb_fail(&parser, request);
+		return verb_fail(parser, request);
 	command->verb = verb;
-	parser.verb = &verbs[verb];
-	if (parser.verb->parse && parser.verb->parse(&parser) != 0)
+	parser->verb = &verbs[verb];
+	if (parser->verb->parse && parser->verb->parse(parser) != 0)
 		return -1;
-	if (word_peek(&parser) && word_is_form(&parser)) {
+	if (word_peek(parser) && word_is_form(parser)) {
 		command->json = true;
-		word_take(&parser);
+		word_take(parser);
 	}
-	if (word_peek(&parser))
-		return parser_fail(&parser, "%s: \"%s\" is one word too many: allowed is %s%s%s [json]",
-				   parser.verb->words, shown(word_peek(&parser), safe, sizeof(safe)),
-				   parser.verb->words, *parser.verb->arguments ? " " : "", parser.verb->arguments);
+	if (word_peek(parser))
+		return parser_fail(parser, "%s: \"%s\" is one word too many: allowed is %s%s%s [json]",
+				   parser->verb->words, shown(word_peek(parser), safe, sizeof(safe)),
+				   parser->verb->words, *parser->verb->arguments ? " " : "", parser->verb->arguments);
 	return 0;
+}
+
+int command_parse(const char *request, struct command *command, char *error, size_t error_bytes)
+{
+	struct parser parser = {.command = command, .error = error, .error_bytes = error_bytes};
+
+	*command = (struct command){
+		.top = COMMAND_TOP_DEFAULT,
+		.by = COMMAND_BY_HALF_OPEN,
+		.last = COMMAND_EVENTS_DEFAULT,
+	};
+	if (words_read(&parser, request) == 0 && request_parse(&parser, request) == 0)
+		return 0;
+	command->json = words_want_json(&parser);
+	return -1;
 }

@@ -15,6 +15,8 @@
 
 #define COMMAND_TOP_DEFAULT 50
 #define COMMAND_TOP_MAX 1000
+#define COMMAND_EVENTS_DEFAULT 20
+#define COMMAND_EVENTS_MAX 256
 #define COMMAND_SERVICE_BYTES 128
 #define COMMAND_ERROR_BYTES 512 /* no error is longer */
 
@@ -27,7 +29,10 @@ enum verb {
 	VERB_ALLOW_LIST,
 	VERB_DENY_LIST,
 	VERB_BAN_LIST,
+	VERB_EVENTS,
+	VERB_METRICS,
 	VERB_CHECK,
+	VERB_CONFIG_SHOW,
 	VERB_SECRET_SHOW_EPOCH,
 	VERB_VERSION,
 	VERB_HELP,
@@ -54,6 +59,8 @@ struct command {
 	bool json;
 	unsigned top; /* sources: 1..COMMAND_TOP_MAX */
 	enum command_order by;
+	unsigned last; /* events: so many of those that were, 0..COMMAND_EVENTS_MAX */
+	bool follow;   /* events: and all to come */
 	char service
 		[COMMAND_SERVICE_BYTES]; /* a name, "ADDRESS:PORT", "[ADDRESS]:PORT" or "any:PORT", as it was given */
 	struct cidr
@@ -64,7 +71,8 @@ struct command {
 	uint16_t destination_port;
 };
 
-/* On error it returns -1 and `error` holds "error: what is wrong and what is allowed", printable whatever was asked. */
+/* On error it returns -1, `error` holds what is wrong and what is allowed, printable whatever was asked, and of the command
+ * only `json` counts: that is how to say it. */
 int command_parse(const char *request, struct command *command, char *error, size_t error_bytes);
 
 bool verb_changes(enum verb verb);

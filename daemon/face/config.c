@@ -2,8 +2,10 @@
 /* The keys, the defaults, and what no single key can know. */
 #include "face/config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +66,43 @@ static int group_read(struct reader *reader, const config_setting_t *setting, co
 		return reader_refuse(reader, setting, key->allowed);
 	strcpy(config->control_group, name);
 	config->control_gid = group->gr_gid;
+	return 0;
+}
+
+/* "127.0.0.1:9464" or "[::1]:9464". */
+static bool endpoint_parse(const char *text, struct addr *address, uint16_t *port)
+{
+	bool v6 = *text == '[';
+	const char *end = v6 ? strstr(text, "]:") : strchr(text, ':');
+	const char *digits = end ? end + 1 + v6 : "";
+	char host[CONFIG_LISTEN_BYTES] = "";
+	unsigned long number = strtoul(digits, NULL, 10);
+	uint8_t wire[16];
+
+	if (!end || strlen(digits) > 5 || strspn(digits, "0123456789") != strlen(digits) || !number ||
+	    number > UINT16_MAX)
+		return false;
+	memcpy(host, text + v6, (size_t)(end - text) - v6);
+	if (inet_pton(v6 ? AF_INET6 : AF_INET, host, wire) != 1)
+		return false;
+	*address = v6 ? addr_from_v6(wire) : addr_from_v4(wire);
+	*port = (uint16_t)number;
+	return true;
+}
+
+static int listen_read(struct reader *reader, const config_setting_t *setting, const struct key *key, void *target)
+{
+	struct config *config = target;
+	const char *text = setting_string(setting);
+
+	if (setting->type != CONFIG_TYPE_STRING || strlen(text) >= sizeof(config->metrics.listen) ||
+	    (*text && !endpoint_parse(text, &config->metrics.address, &config->metrics.port)))
+		return reader_refuse(reader, setting, key->allowed);
+	if (*text && !addr_is_loopback(&config->metrics.address))
+		return reader_blame(
+			reader, setting,
+			"allowed is loopback alone, 127.0.0.0/8 or [::1]: everybody who reaches it reads it");
+	strcpy(config->metrics.listen, text);
 	return 0;
 }
 
@@ -215,6 +254,10 @@ static const struct key control_keys[] = {
 	WORD("access", control_access, access_words),
 };
 
+static const struct key metrics_keys[] = {
+	{.name = "listen", .read = listen_read, .allowed = "\"\", \"127.0.0.1:PORT\" or \"[::1]:PORT\", with a port of 1 to 65535"},
+};
+
 #define SECTION(name, read) {#name, read, 0, 0, 0, 0, NULL, NULL, NULL, name##_keys, LENGTH(name##_keys)}
 
 /* Read first, wherever it stands: what other keys allow and mean depends on it. */
@@ -237,6 +280,7 @@ static const struct key root_keys[] = {
 	SECTION(tables, reader_section),
 	SECTION(queues, reader_section),
 	SECTION(control, reader_section),
+	SECTION(metrics, reader_section),
 };
 
 /* clang-format on */
@@ -247,6 +291,11 @@ _Static_assert(sizeof(enum config_policy) == sizeof(unsigned) && sizeof(enum con
 		       sizeof(enum config_access) == sizeof(unsigned) && sizeof(enum config_mode) == sizeof(unsigned) &&
 		       sizeof(enum config_unseen) == sizeof(unsigned) && sizeof(enum config_strays) == sizeof(unsigned),
 	       "reader_word() stores an enum as unsigned");
+
+const struct key *config_keys(void)
+{
+	return &root_section;
+}
 
 static int mode_take(struct reader *reader, config_t *parsed, struct config *config)
 {

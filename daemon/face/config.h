@@ -60,6 +60,7 @@ enum config_strays {
 };
 
 #define CONFIG_PATH_BYTES 256
+#define CONFIG_LISTEN_BYTES 56 /* an address in brackets, a port, and to spare */
 
 /* One entry of `services`: every listed port at the address is a service of its own at run time. */
 struct config_service {
@@ -122,6 +123,11 @@ struct config {
 		unsigned shards; /* 0 = one per CPU, at most 64 */
 		unsigned first;  /* number of the first NFQUEUE; 3 per shard follow. 0..65000 */
 	} queues;
+	struct {
+		char listen[CONFIG_LISTEN_BYTES]; /* "" = nowhere, "127.0.0.1:9464", "[::1]:9464" */
+		struct addr address;              /* of it: of loopback */
+		uint16_t port;
+	} metrics;
 	char control_socket[108]; /* sun_path */
 	enum config_access control_access;
 	bool has_control_group; /* else only root may change something */

@@ -47,4 +47,7 @@ bool setting_in_range(const config_setting_t *setting, unsigned low, unsigned hi
 const char *setting_string(const config_setting_t *setting); /* "" when it is no string */
 int setting_count(const config_setting_t *setting); /* of a list's or array's elements; -1 when it is neither */
 
+/* The file's root, a section with all the rows there are. */
+const struct key *config_keys(void);
+
 #endif

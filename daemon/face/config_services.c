@@ -150,11 +150,16 @@ static const struct key gateway_keys[] = {
 };
 
 static const struct key service_sections[] = {
-	[MODE_HOST] = {.read = reader_section, .keys = host_keys, .key_count = LENGTH(host_keys)},
-	[MODE_GATEWAY] = {.read = reader_section, .keys = gateway_keys, .key_count = LENGTH(gateway_keys)},
+	[MODE_HOST] = {.name = CONFIG_SERVICE, .read = reader_section, .keys = host_keys, .key_count = LENGTH(host_keys)},
+	[MODE_GATEWAY] = {.name = CONFIG_SERVICE, .read = reader_section, .keys = gateway_keys, .key_count = LENGTH(gateway_keys)},
 };
 
 /* clang-format on */
+
+const struct key *config_service_keys(void)
+{
+	return &service_sections[MODE_HOST]; /* but for what they allow the same */
+}
 
 static bool place_equal(const struct config_service *one, const struct config_service *other)
 {

@@ -9,4 +9,8 @@
  * cases. */
 int config_services_read(struct reader *reader, const config_setting_t *list, const struct key *key, void *target);
 
+/* The rows of one service, a section of this name. */
+#define CONFIG_SERVICE "service"
+const struct key *config_service_keys(void);
+
 #endif

@@ -2,130 +2,52 @@
 #include "face/control.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "face/control_socket.h"
+
 #define CLIENTS_MAX 64
-#define CLIENTS_KEPT 16   /* for those who may change things */
+#define CLIENTS_KEPT 16 /* for those who may change things */
+#define PLACES (CLIENTS_MAX + CONTROL_FOLLOWERS_MAX)
 #define REQUEST_BYTES 512 /* without the newline */
 #define GROUPS_USUAL 64
 #define IDLE_NS (5 * UINT64_C(1000000000))
 #define ACCEPT_PAUSE_NS UINT64_C(1000000000)
 #define DRAIN_READS 16
+#define ANSWERS_AT_ONCE 4 /* some take long: then our caller has its turn */
 
-/* Reads its request until `answer` is set, then writes that and is closed. */
+/* Reads its request until `answer` is set, then writes that and is closed, or goes on with what is behind. */
 struct client {
 	int fd; /* -1: free */
+	enum control_then then;
 	struct control_peer peer;
 	uint64_t active_ns; /* when it last sent or took something */
 	size_t request_bytes;
 	char request[REQUEST_BYTES + 1];
 	char *answer; /* owned */
 	size_t answer_bytes, answer_sent;
+	char *behind; /* owned: CONTROL_BEHIND_MAX bytes, a follower's alone */
+	size_t behind_bytes;
 };
 
 struct control {
-	int epoll_fd, listen_fd;
+	int epoll_fd;
 	uint64_t accept_again_ns; /* 0 unless accepting is paused for lack of descriptors */
 	control_answer *answer;
 	void *context;
+	unsigned answered; /* in this turn */
 	bool has_group;
 	gid_t group;
-	struct sockaddr_un address;
-	dev_t device; /* of the socket file, to remove only our own */
-	ino_t inode;
-	struct client clients[CLIENTS_MAX];
+	struct control_socket socket;
+	struct client clients[PLACES];
 };
 
-/* --- opening ------------------------------------------------------------------------------------------------------ */
-
-static int __attribute__((format(printf, 3, 4))) open_fail(char *error, size_t error_bytes, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(error, error_bytes, format, arguments);
-	va_end(arguments);
-	return -1;
-}
-
-static int directory_make(const char *path, char *error, size_t error_bytes)
-{
-	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	char *slash;
-
-	strcpy(directory, path);
-	slash = strrchr(directory, '/');
-	if (!slash || slash == directory)
-		return 0;
-	*slash = '\0';
-	if (mkdir(directory, 0755) == 0)
-		return chmod(directory, 0755) == 0 /* a umask of 077 would keep the group out */
-			       ? 0
-			       : open_fail(error, error_bytes, "%s: %s", directory, strerror(errno));
-	if (errno == EEXIST)
-		return 0;
-	return open_fail(error, error_bytes, "cannot create %s for the control socket: %s", directory, strerror(errno));
-}
-
-/* A file left by a daemon that was killed gives way; one that somebody listens on does not. */
-static int stale_remove(const struct sockaddr_un *address, char *error, size_t error_bytes)
-{
-	const char *path = address->sun_path;
-	struct stat status;
-
-	if (lstat(path, &status) != 0)
-		return errno == ENOENT ? 0
-				       : open_fail(error, error_bytes, "control socket %s: %s", path, strerror(errno));
-	if (!S_ISSOCK(status.st_mode))
-		return open_fail(error, error_bytes, "control socket %s: the file exists and is no socket", path);
-
-	int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (probe < 0)
-		return open_fail(error, error_bytes, "control socket: %s", strerror(errno));
-	int failure = connect(probe, (const struct sockaddr *)address, sizeof(*address)) == 0 ? 0 : errno;
-	close(probe);
-
-	if (failure == 0 || failure == EAGAIN) /* EAGAIN: it listens, and its backlog is full */
-		return open_fail(error, error_bytes, "control socket %s is in use: another synmoatd runs", path);
-	if (failure != ECONNREFUSED)
-		return open_fail(error, error_bytes, "control socket %s: %s", path, strerror(failure));
-	if (unlink(path) != 0 && errno != ENOENT)
-		return open_fail(error, error_bytes, "cannot remove stale control socket %s: %s", path,
-				 strerror(errno));
-	return 0;
-}
-
-/* The file begins as ours alone (bind() takes the socket's mode less the umask), then gets its group, and only then the
- * mode that lets others in. */
-static int control_listen(struct control *control, const struct control_setup *setup, char *error, size_t error_bytes)
-{
-	const char *path = control->address.sun_path;
-	struct stat status;
-
-	control->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (control->listen_fd < 0 || fchmod(control->listen_fd, 0600) != 0)
-		return open_fail(error, error_bytes, "control socket: %s", strerror(errno));
-	if (bind(control->listen_fd, (struct sockaddr *)&control->address, sizeof(control->address)) != 0)
-		return open_fail(error, error_bytes, "cannot bind control socket %s: %s", path, strerror(errno));
-	if (lstat(path, &status) == 0) {
-		control->device = status.st_dev;
-		control->inode = status.st_ino;
-	}
-	if (setup->has_group && lchown(path, (uid_t)-1, setup->group) != 0)
-		return open_fail(error, error_bytes, "cannot give control socket %s to group %u: %s", path,
-				 (unsigned)setup->group, strerror(errno));
-	if (chmod(path, setup->everybody_reads ? 0666 : 0660) != 0 || listen(control->listen_fd, CLIENTS_MAX) != 0)
-		return open_fail(error, error_bytes, "control socket %s: %s", path, strerror(errno));
-	return 0;
-}
+/* --- opening and closing ------------------------------------------------------------------------------------------- */
 
 static int control_watch(struct control *control, int operation, int fd, uint32_t events, void *who)
 {
@@ -137,39 +59,33 @@ static int control_watch(struct control *control, int operation, int fd, uint32_
 struct control *control_open(const struct control_setup *setup, control_answer *answer, void *context, char *error,
 			     size_t error_bytes)
 {
-	const char *path = setup->path;
 	struct control *control = calloc(1, sizeof(*control));
 
 	if (!control) {
-		open_fail(error, error_bytes, "control socket: out of memory");
+		snprintf(error, error_bytes, "control socket: out of memory");
 		return NULL;
 	}
 	control->answer = answer;
 	control->context = context;
 	control->has_group = setup->has_group;
 	control->group = setup->group;
-	control->epoll_fd = control->listen_fd = -1;
-	for (size_t i = 0; i < CLIENTS_MAX; i++)
+	control->epoll_fd = -1;
+	for (size_t i = 0; i < PLACES; i++)
 		control->clients[i].fd = -1;
-
-	control->address.sun_family = AF_UNIX;
-	if (strlen(path) >= sizeof(control->address.sun_path)) {
-		open_fail(error, error_bytes, "control socket %s: the path is longer than %zu bytes", path,
-			  sizeof(control->address.sun_path) - 1);
-		goto fail;
-	}
-	strcpy(control->address.sun_path, path);
-
-	if (directory_make(path, error, error_bytes) != 0 || stale_remove(&control->address, error, error_bytes) != 0 ||
-	    control_listen(control, setup, error, error_bytes) != 0)
+	if (control_socket_open(&control->socket, setup, error, error_bytes) != 0)
 		goto fail;
 	control->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (control->epoll_fd >= 0 && control_watch(control, EPOLL_CTL_ADD, control->listen_fd, EPOLLIN, control) == 0)
+	if (control->epoll_fd >= 0 && control_watch(control, EPOLL_CTL_ADD, control->socket.fd, EPOLLIN, control) == 0)
 		return control;
-	open_fail(error, error_bytes, "control socket: epoll: %s", strerror(errno));
+	snprintf(error, error_bytes, "control socket: epoll: %s", strerror(errno));
 fail:
 	control_close(control);
 	return NULL;
+}
+
+const char *control_warning(const struct control *control)
+{
+	return control->socket.warning;
 }
 
 int control_fd(const struct control *control)
@@ -188,45 +104,112 @@ static void client_close(struct client *client)
 		;
 	close(client->fd);
 	free(client->answer);
+	free(client->behind);
 	memset(client, 0, sizeof(*client));
 	client->fd = -1;
 }
 
-static void client_write(struct client *client, uint64_t now_ns)
+/* As much as the socket takes: the number of bytes, or -1 when it takes no more of anything. */
+static ssize_t client_send(struct client *client, const char *bytes, size_t count, uint64_t now_ns)
 {
-	while (client->answer_sent < client->answer_bytes) {
-		ssize_t sent = send(client->fd, client->answer + client->answer_sent,
-				    client->answer_bytes - client->answer_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+	size_t sent = 0;
 
-		if (sent < 0 && errno == EINTR)
+	while (sent < count) {
+		ssize_t took = send(client->fd, bytes + sent, count - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (took < 0 && errno == EINTR)
 			continue;
-		if (sent < 0 && errno == EAGAIN)
-			return;
-		if (sent < 0)
+		if (took < 0 && errno == EAGAIN)
 			break;
-		client->answer_sent += (size_t)sent;
+		if (took < 0)
+			return -1;
+		sent += (size_t)took;
 		client->active_ns = now_ns;
 	}
-	client_close(client);
+	return (ssize_t)sent;
+}
+
+/* Behind its answer. With nothing left to send only a hang-up wakes us, which epoll always tells: a client that has shut
+ * down its side would else be readable for ever (unix_poll(), net/unix/af_unix.c). */
+static void follower_write(struct control *control, struct client *client)
+{
+	ssize_t sent = client_send(client, client->behind, client->behind_bytes, 0);
+
+	if (sent < 0) {
+		client_close(client);
+		return;
+	}
+	client->behind_bytes -= (size_t)sent;
+	memmove(client->behind, client->behind + sent, client->behind_bytes);
+	if (control_watch(control, EPOLL_CTL_MOD, client->fd, client->behind_bytes ? EPOLLOUT : 0, client) != 0)
+		client_close(client);
+}
+
+static void client_write(struct control *control, struct client *client, uint64_t now_ns)
+{
+	ssize_t sent = client_send(client, client->answer + client->answer_sent,
+				   client->answer_bytes - client->answer_sent, now_ns);
+
+	if (sent >= 0) {
+		client->answer_sent += (size_t)sent;
+		if (client->answer_sent < client->answer_bytes)
+			return;
+	}
+	if (sent >= 0 && client->then != CONTROL_CLOSE)
+		follower_write(control, client);
+	else
+		client_close(client);
+}
+
+/* Makes a follower of it, or tells it why not. */
+static void client_follow(struct control *control, struct client *client, enum control_then then)
+{
+	static const char refused[] = "error: too many followers, try again\n";
+	size_t others = 0, all = 0;
+	bool room;
+
+	for (size_t i = 0; i < PLACES; i++)
+		if (control->clients[i].fd >= 0 && control->clients[i].then != CONTROL_CLOSE) {
+			all++;
+			others += !control->clients[i].peer.may_change;
+		}
+	room = all < CONTROL_FOLLOWERS_MAX &&
+	       (client->peer.may_change || others < CONTROL_FOLLOWERS_MAX - CONTROL_FOLLOWERS_KEPT);
+	client->behind = room ? malloc(CONTROL_BEHIND_MAX) : NULL;
+	if (client->behind) {
+		client->then = then;
+		return;
+	}
+	free(client->answer);
+	client->answer = strdup(refused);
+	client->answer_bytes = client->answer ? sizeof(refused) - 1 : 0;
 }
 
 /* `request` NULL: it did not fit. */
 static void client_answer(struct control *control, struct client *client, const char *request, uint64_t now_ns)
 {
+	enum control_then then = CONTROL_CLOSE;
 	FILE *out = open_memstream(&client->answer, &client->answer_bytes);
 
+	control->answered++;
 	if (!out) {
 		client_close(client);
 		return;
 	}
 	if (request)
-		control->answer(control->context, &client->peer, request, out);
+		then = control->answer(control->context, &client->peer, request, out);
 	else
 		fprintf(out, "error: request longer than %d bytes\n", REQUEST_BYTES);
-	if (fclose(out) != 0 || control_watch(control, EPOLL_CTL_MOD, client->fd, EPOLLOUT, client) != 0)
+	if (fclose(out) != 0) {
+		client_close(client);
+		return;
+	}
+	if (then != CONTROL_CLOSE)
+		client_follow(control, client, then);
+	if (!client->answer || control_watch(control, EPOLL_CTL_MOD, client->fd, EPOLLOUT, client) != 0)
 		client_close(client);
 	else
-		client_write(client, now_ns);
+		client_write(control, client, now_ns);
 }
 
 static void client_read(struct control *control, struct client *client, uint64_t now_ns)
@@ -288,23 +271,31 @@ static struct control_peer peer_read(const struct control *control, int fd)
 	return (struct control_peer){
 		.uid = credentials.uid,
 		.pid = credentials.pid,
-		.may_change = credentials.uid == 0 || (control->has_group && (credentials.gid == control->group ||
-									      peer_in_group(fd, control->group))),
+		.may_change = credentials.uid == 0 || credentials.uid == geteuid() ||
+			      (control->has_group &&
+			       (credentials.gid == control->group || peer_in_group(fd, control->group))),
 	};
 }
 
-/* NULL when there is no room for such a peer. */
+/* NULL when there is no room for such a peer. Followers have places of their own. */
 static struct client *client_free_slot(struct control *control, const struct control_peer *peer)
 {
 	struct client *free_slot = NULL;
-	size_t others = 0;
+	size_t all = 0, others = 0;
 
-	for (size_t i = 0; i < CLIENTS_MAX; i++)
-		if (control->clients[i].fd < 0)
+	for (size_t i = 0; i < PLACES; i++) {
+		const struct client *client = &control->clients[i];
+
+		if (client->fd < 0)
 			free_slot = &control->clients[i];
-		else
-			others += !control->clients[i].peer.may_change;
-	return peer->may_change || others < CLIENTS_MAX - CLIENTS_KEPT ? free_slot : NULL;
+		else if (client->then == CONTROL_CLOSE) {
+			all++;
+			others += !client->peer.may_change;
+		}
+	}
+	if (all >= CLIENTS_MAX || (!peer->may_change && others >= CLIENTS_MAX - CLIENTS_KEPT))
+		return NULL;
+	return free_slot;
 }
 
 static void client_add(struct control *control, int fd, uint64_t now_ns)
@@ -326,7 +317,7 @@ static void client_add(struct control *control, int fd, uint64_t now_ns)
 static void control_accept(struct control *control, uint64_t now_ns)
 {
 	for (int i = 0; i < CLIENTS_MAX; i++) {
-		int fd = accept4(control->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(control->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
 			client_add(control, fd, now_ns);
@@ -335,51 +326,80 @@ static void control_accept(struct control *control, uint64_t now_ns)
 		if (errno == EINTR || errno == ECONNABORTED)
 			continue;
 		/* Out of descriptors or memory: the listener would stay readable and our caller spin. */
-		if (errno != EAGAIN && control_watch(control, EPOLL_CTL_MOD, control->listen_fd, 0, control) == 0)
+		if (errno != EAGAIN && control_watch(control, EPOLL_CTL_MOD, control->socket.fd, 0, control) == 0)
 			control->accept_again_ns = now_ns + ACCEPT_PAUSE_NS;
 		return;
 	}
 }
 
+static void client_serve(struct control *control, struct client *client, uint32_t events, uint64_t now_ns)
+{
+	if (client->fd < 0) /* closed by what another one asked for */
+		return;
+	if (!client->answer && control->answered == ANSWERS_AT_ONCE)
+		client->active_ns =
+			now_ns; /* it is we who are late: epoll tells of it again, before those who come now */
+	else if (!client->answer)
+		client_read(control, client, now_ns);
+	else if (client->then != CONTROL_CLOSE && (events & (EPOLLHUP | EPOLLERR)))
+		client_close(client);
+	else
+		client_write(control, client, now_ns);
+}
+
 void control_serve(struct control *control, uint64_t now_ns)
 {
-	struct epoll_event events[CLIENTS_MAX + 1];
-	int count = epoll_wait(control->epoll_fd, events, CLIENTS_MAX + 1, 0);
+	struct epoll_event events[PLACES + 1];
+	int count = epoll_wait(control->epoll_fd, events, PLACES + 1, 0);
 	bool accepting = false;
 
-	for (int i = 0; i < count; i++) {
-		struct client *client = events[i].data.ptr;
-
+	control->answered = 0;
+	for (int i = 0; i < count; i++)
 		if (events[i].data.ptr == control)
 			accepting = true;
-		else if (client->answer)
-			client_write(client, now_ns);
 		else
-			client_read(control, client, now_ns);
+			client_serve(control, events[i].data.ptr, events[i].events, now_ns);
+	for (size_t i = 0; i < PLACES; i++) {
+		struct client *client = &control->clients[i];
+
+		if (client->fd >= 0 && client->then == CONTROL_CLOSE && now_ns - client->active_ns > IDLE_NS)
+			client_close(client);
 	}
-	for (size_t i = 0; i < CLIENTS_MAX; i++)
-		if (control->clients[i].fd >= 0 && now_ns - control->clients[i].active_ns > IDLE_NS)
-			client_close(&control->clients[i]);
 	if (accepting) /* last, when places have been freed */
 		control_accept(control, now_ns);
 	if (control->accept_again_ns && now_ns >= control->accept_again_ns) {
 		control->accept_again_ns = 0;
-		control_watch(control, EPOLL_CTL_MOD, control->listen_fd, EPOLLIN, control);
+		control_watch(control, EPOLL_CTL_MOD, control->socket.fd, EPOLLIN, control);
+	}
+}
+
+void control_tell(struct control *control, const char *text, const char *json)
+{
+	for (size_t i = 0; i < PLACES; i++) {
+		struct client *client = &control->clients[i];
+		const char *line = client->then == CONTROL_FOLLOW_JSON ? json : text;
+		size_t bytes;
+
+		if (client->fd < 0 || client->then == CONTROL_CLOSE)
+			continue;
+		bytes = strlen(line);
+		if (client->behind_bytes + bytes > CONTROL_BEHIND_MAX) {
+			client_close(client);
+			continue;
+		}
+		memcpy(client->behind + client->behind_bytes, line, bytes);
+		client->behind_bytes += bytes;
+		if (client->answer_sent == client->answer_bytes)
+			follower_write(control, client);
 	}
 }
 
 void control_close(struct control *control)
 {
-	struct stat status;
-
-	for (size_t i = 0; i < CLIENTS_MAX; i++)
+	for (size_t i = 0; i < PLACES; i++)
 		if (control->clients[i].fd >= 0)
 			client_close(&control->clients[i]);
-	if (control->inode && lstat(control->address.sun_path, &status) == 0 && status.st_dev == control->device &&
-	    status.st_ino == control->inode)
-		unlink(control->address.sun_path);
-	if (control->listen_fd >= 0)
-		close(control->listen_fd);
+	control_socket_close(&control->socket);
 	if (control->epoll_fd >= 0)
 		close(control->epoll_fd);
 	free(control);

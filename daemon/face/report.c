@@ -2,6 +2,7 @@
 #include "face/report.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "face/command.h"
@@ -92,7 +93,7 @@ static void status_services_text(const struct report *report, FILE *out)
 
 	for (size_t i = 0; i < report->service_count; i++)
 		armed += report->services[i].armed;
-	fprintf(out, "%s: %zu of %zu services %s SYN cookies\n", report->armed ? "ARMED" : "not armed", armed,
+	fprintf(out, "%s: %zu of %zu protected services %s SYN cookies\n", report->armed ? "ARMED" : "not armed", armed,
 		report->service_count, strcmp(report->policy, "observe") == 0 ? "would get" : "get");
 
 	for (enum urgency urgency = 0; urgency < URGENCY_COUNT; urgency++)
@@ -105,6 +106,7 @@ static void status_services_text(const struct report *report, FILE *out)
 		fprintf(out, "  and %zu more: see 'services'\n", report->service_count - shown);
 }
 
+/* Six lines besides the services': of two services that listen by IPv4 and by IPv6, ten in all. */
 static void status_text(const struct report *report, FILE *out)
 {
 	const uint64_t *count = report->counters;
@@ -113,22 +115,24 @@ static void status_text(const struct report *report, FILE *out)
 	fprintf(out, "synmoatd %s: mode %s, policy %s, %u shard%s, up %s\n", report->version, report->mode,
 		report->policy, report->shards, report->shards == 1 ? "" : "s", uptime_text(report->uptime_s, uptime));
 	status_services_text(report, out);
-	fprintf(out,
-		"tables: %" PRIu32 " of %" PRIu32 " half-open entries, %" PRIu32 " of %" PRIu32 " sources, %zu bans\n",
-		report->half_open_entries, report->half_open_capacity, report->source_entries, report->source_capacity,
-		report->bans);
 	fprintf(out, "SYNs: %" PRIu64 " received, %" PRIu64 " accepted, %" PRIu64 " challenged, %" PRIu64 " refused\n",
 		count[OUTCOME_SYN_RECEIVED],
 		count[OUTCOME_SYN_ACCEPTED] + count[OUTCOME_SYN_DIRECT] + count[OUTCOME_SYN_ALLOWED],
 		count[OUTCOME_SYN_CHALLENGED] + count[OUTCOME_SYN_SOURCE_CHALLENGED],
 		count[OUTCOME_SYN_DENIED] + count[OUTCOME_SYN_BANNED]);
-	fprintf(out, "cookies: %" PRIu64 " valid, %" PRIu64 " invalid\n", count[OUTCOME_ACK_COOKIE_VALID],
-		count[OUTCOME_ACK_COOKIE_INVALID]);
-	fprintf(out, "handovers: %" PRIu64 " done, %" PRIu64 " failed\n", count[OUTCOME_HANDED_OVER],
+	fprintf(out,
+		"cookies: %" PRIu64 " valid, %" PRIu64 " invalid; handovers: %" PRIu64 " done, %" PRIu64 " failed\n",
+		count[OUTCOME_ACK_COOKIE_VALID], count[OUTCOME_ACK_COOKIE_INVALID], count[OUTCOME_HANDED_OVER],
 		count[OUTCOME_HANDOVER_FAILED]);
-	fprintf(out, "half-open: %" PRIu64 " completed, %" PRIu64 " reset, %" PRIu64 " expired\n",
-		count[OUTCOME_HALF_OPEN_COMPLETED], count[OUTCOME_HALF_OPEN_RESET], count[OUTCOME_HALF_OPEN_EXPIRED]);
-	fprintf(out, "lost: %" PRIu64 " packets dropped because a queue was full\n", count[OUTCOME_QUEUE_DROPPED]);
+	fprintf(out,
+		"half-open: %" PRIu64 " completed, %" PRIu64 " reset, %" PRIu64 " expired; lost: %" PRIu64
+		" packets, because a queue was full\n",
+		count[OUTCOME_HALF_OPEN_COMPLETED], count[OUTCOME_HALF_OPEN_RESET], count[OUTCOME_HALF_OPEN_EXPIRED],
+		count[OUTCOME_QUEUE_DROPPED]);
+	fprintf(out,
+		"tables: %" PRIu32 " of %" PRIu32 " half-open entries, %" PRIu32 " of %" PRIu32 " sources, %zu bans\n",
+		report->half_open_entries, report->half_open_capacity, report->source_entries, report->source_capacity,
+		report->bans);
 }
 
 static void learned_text(const struct report_service *service, FILE *out)
@@ -345,4 +349,18 @@ void report_done(const char *what, bool json, FILE *out)
 		report_json_done(what, out);
 	else
 		fprintf(out, "ok: %s\n", what);
+}
+
+void report_error(bool json, FILE *out, const char *format, ...)
+{
+	char why[1024];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(why, sizeof(why), format, arguments);
+	va_end(arguments);
+	if (json)
+		report_json_error(why, out);
+	else
+		fprintf(out, "error: %s\n", why);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* report: what the daemon tells about itself. The supervisor fills in what is known, this file words it as text or as
- * one JSON object; synmoatctl(1) lists the keys. Nothing here is shared with a running shard. */
+ * one JSON object; synmoat-control(5) lists the keys. Nothing here is shared with a running shard. */
 #ifndef SYNMOAT_REPORT_H
 #define SYNMOAT_REPORT_H
 
@@ -12,6 +12,10 @@
 
 #include "synmoat/cidr.h"
 #include "synmoat/outcome.h"
+
+/* "format" of every JSON answer. Keys may be added within it; when one goes or changes its meaning, it becomes another.
+ * synmoat-control(5) lists them. */
+#define REPORT_FORMAT 1
 
 #define REPORT_SOURCE_BYTES (INET6_ADDRSTRLEN + sizeof("/128") - 1)
 #define REPORT_ENDPOINT_BYTES 64
@@ -102,7 +106,7 @@ enum report_level {
 struct report_check {
 	enum report_level level;
 	const char *what; /* a word or two, the same every time */
-	char text[256];   /* what is so, and unless it is ok, what to do */
+	char text[512];   /* what is so, and unless it is ok, what to do */
 };
 
 const char *report_level_name(enum report_level level); /* "ok", "warning", "fault" */
@@ -117,7 +121,7 @@ struct report_epoch {
 
 bool report_epoch_has_next(const struct report_epoch *epoch); /* than the one that counts now */
 
-/* Each writes one answer to `out`: with `json` one line with an object, or "error: out of memory". */
+/* Each writes one answer to `out`: with `json` one line with an object, which may be report_error()'s. */
 void report_status(const struct report *report, bool json, FILE *out);
 void report_services(const struct report *report, bool json, FILE *out);
 void report_sources(const struct report *report, bool json, FILE *out);
@@ -137,5 +141,8 @@ void report_epoch(const struct report_epoch *epoch, bool json, FILE *out);
 
 /* Something was changed: `what` says what. */
 void report_done(const char *what, bool json, FILE *out);
+
+/* Nothing was done or can be told: "error: WHY", or an object with the key "error". */
+void report_error(bool json, FILE *out, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -10,12 +10,14 @@
 /* Takes the answer over; NULL: out of memory. */
 static void answer_write(json_t *answer, FILE *out)
 {
-	if (!answer) {
-		fputs("error: out of memory\n", out);
-		return;
-	}
-	json_dumpf(answer, out, JSON_COMPACT);
+	json_t *whole = json_pack("{s:i}", "format", REPORT_FORMAT); /* first, for who reads it himself */
+
+	if (answer && json_object_update(whole, answer) == 0)
+		json_dumpf(whole, out, JSON_COMPACT);
+	else
+		fprintf(out, "{\"format\":%d,\"error\":\"out of memory\"}", REPORT_FORMAT);
 	fputc('\n', out);
+	json_decref(whole);
 	json_decref(answer);
 }
 
@@ -192,7 +194,27 @@ void report_json_epoch(const struct report_epoch *epoch, FILE *out)
 		     out);
 }
 
+/* A sentence may quote a file, which need not be UTF-8. */
+static json_t *sentence_json(const char *sentence)
+{
+	char ascii[512];
+	json_t *text = json_string(sentence);
+
+	if (text)
+		return text;
+	snprintf(ascii, sizeof(ascii), "%s", sentence);
+	for (char *c = ascii; *c; c++)
+		if (*c & 0x80)
+			*c = '?';
+	return json_string(ascii);
+}
+
 void report_json_done(const char *what, FILE *out)
 {
-	answer_write(json_pack("{s:b, s:s}", "ok", 1, "message", what), out);
+	answer_write(json_pack("{s:b, s:o}", "ok", 1, "message", sentence_json(what)), out);
+}
+
+void report_json_error(const char *why, FILE *out)
+{
+	answer_write(json_pack("{s:o}", "error", sentence_json(why)), out);
 }

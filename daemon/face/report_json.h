@@ -17,5 +17,6 @@ void report_json_bans(const struct report_ban *bans, size_t count, FILE *out);
 void report_json_checks(const struct report_check *checks, size_t count, FILE *out);
 void report_json_epoch(const struct report_epoch *epoch, FILE *out);
 void report_json_done(const char *what, FILE *out);
+void report_json_error(const char *why, FILE *out);
 
 #endif

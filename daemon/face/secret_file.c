@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -141,18 +142,42 @@ static int text_parse(const struct about *about, char *text, size_t bytes, struc
 
 /* ---- reading ---- */
 
+/* As whom the service runs: systemd/sysusers.conf. */
+#define SERVICE_USER "synmoat"
+
+/* Root may look at the service's file, too: synmoatd -t. */
+static bool is_trusted(uid_t owner)
+{
+	const struct passwd *service = NULL;
+
+	if (geteuid() == 0)
+		service = getpwnam(SERVICE_USER);
+	return owner == 0 || owner == geteuid() || (service && owner == service->pw_uid);
+}
+
+/* For chown(1). */
+static const char *own_name(char number[16])
+{
+	const struct passwd *own = getpwuid(geteuid());
+
+	snprintf(number, 16, "%u", (unsigned)geteuid());
+	return own ? own->pw_name : number;
+}
+
 /* Whoever can read it can make cookies; whoever can write it, all our cookies. */
 static int trust_check(const struct about *about, int fd)
 {
 	struct stat status;
+	char own[16];
 
 	if (fstat(fd, &status) != 0)
 		return fail(about, 0, "%s", strerror(errno));
 	if (!S_ISREG(status.st_mode))
 		return fail(about, 0, "not a regular file");
-	if (status.st_uid != 0 && status.st_uid != geteuid())
-		return fail(about, 0, "it belongs to user %u: a secret belongs to root: chown root %s",
-			    (unsigned)status.st_uid, about->path);
+	if (!is_trusted(status.st_uid))
+		return fail(about, 0,
+			    "it belongs to user %u: a secret belongs to the user that synmoatd runs as: chown %s %s",
+			    (unsigned)status.st_uid, own_name(own), about->path);
 	if (status.st_mode & 077)
 		return fail(about, 0, "others than its owner may read or write it (mode %04o): chmod 600 %s",
 			    (unsigned)status.st_mode & 07777, about->path);
@@ -199,6 +224,7 @@ int secret_file_load(const char *path, struct secret_file *file, char *error, si
 {
 	const struct about about = {path, error, error_bytes};
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO shall not hold us up */
+	char own[16];
 	int result;
 
 	file_clear(file);
@@ -207,6 +233,9 @@ int secret_file_load(const char *path, struct secret_file *file, char *error, si
 			    "there is no such file: make one by " HOW_TO_MAKE
 			    "%s), or copy it from the other gateways, all of which need the same",
 			    path);
+	if (fd < 0 && errno == EACCES)
+		return fail(&about, 0, "user %s, as whom synmoatd runs, may not read it: chown %s %s", own_name(own),
+			    own_name(own), path);
 	if (fd < 0)
 		return fail(&about, 0, "%s", strerror(errno));
 	result = descriptor_load(&about, fd, file);

@@ -71,4 +71,11 @@ static inline struct addr addr_masked(const struct addr *addr, unsigned prefix_b
 	return net;
 }
 
+static inline bool addr_is_loopback(const struct addr *addr)
+{
+	static const struct addr v6_loopback = {.bytes = {[15] = 1}};
+
+	return addr_is_v4(addr) ? addr->bytes[12] == 127 : addr_equal(addr, &v6_loopback);
+}
+
 #endif

@@ -15,6 +15,7 @@
 #include "synmoat/cap.h"
 #include "synmoat/cookie.h"
 #include "synmoat/halfopen.h"
+#include "synmoat/latency.h"
 #include "synmoat/outcome.h"
 #include "synmoat/packet.h"
 #include "synmoat/policy.h"
@@ -110,6 +111,7 @@ struct guard {
 	struct guard_found found[GUARD_FOUND_MAX];
 	uint64_t cookies_fail_until_ns; /* they cannot be sent: SYNs pass till then */
 	uint64_t counters[OUTCOME_COUNT];
+	struct latency handover_latency; /* from the third ACK on */
 };
 
 /* Takes over nothing; -1 when out of memory. `guard` needs no initialisation. */

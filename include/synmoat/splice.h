@@ -61,6 +61,7 @@ struct splice {
 	uint16_t held_count;
 	uint32_t chain, newer, older; /* the table's own */
 	uint64_t deadline_ns;
+	uint64_t begun_ns;              /* when the third ACK came */
 	uint32_t held[SPLICE_HELD_MAX]; /* ids of packets that wait in the queue */
 };
 

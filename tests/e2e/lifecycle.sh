@@ -89,6 +89,7 @@ daemon_start "$ALWAYS" || exit 1
 sed 's/ctl.sock/other.sock/' "$WORK/synmoat.conf" >"$WORK/other.conf"
 check "a second instance is refused" refused_beside "$WORK/synmoat.conf"
 check "a second instance with another socket is refused" refused_beside "$WORK/other.conf"
+check "and it is told what is in its way" grep -q 'queue [0-9]*: another process has it: is another synmoatd running' "$WORK/second.log"
 check "the first instance goes on" alive "$DAEMON_PID"
 check "the first instance still answers" stat_says .mode host
 check "the first instance still has its rules" table_exists

@@ -234,8 +234,7 @@ done
 check "an OUTPUT rule that stops our SYN-ACKs is warned of" wait_until 3 log_says 'SYN-ACKs cannot be sent'
 check "an OUTPUT rule that stops our SYN-ACKs: no handover" test "$(counter handed_over)" -eq 0
 RULE=$(grep -o 'nft add rule .*' "$WORK/daemon.log")
-# shellcheck disable=SC2086
-check "the rule that the log recommends is a rule" in_srv $RULE
+check "the rule that the log recommends is a rule" in_srv sh -c "$RULE"
 for f in 4 6; do
     check "IPv$f: the rule that the log recommends helps" wait_until 5 handed 5 "$(at SRV $f)"
 done

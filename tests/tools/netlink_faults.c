@@ -35,8 +35,8 @@ static const struct {
 	const char *name;
 	int number;
 } errors[] = {
-	{"EAGAIN", EAGAIN}, {"EINTR", EINTR}, {"ENOBUFS", ENOBUFS}, {"ENOMEM", ENOMEM},
-	{"EPERM", EPERM},   {"EBUSY", EBUSY}, {"UNBIND", UNBIND},
+	{"EAGAIN", EAGAIN}, {"EINTR", EINTR},   {"ENOBUFS", ENOBUFS}, {"ENOMEM", ENOMEM}, {"EPERM", EPERM},
+	{"EBUSY", EBUSY},   {"UNBIND", UNBIND}, {"ENOENT", ENOENT},   {"EINVAL", EINVAL}, {"EOPNOTSUPP", EOPNOTSUPP},
 };
 
 /* What was sent last through a socket. */

@@ -9,7 +9,7 @@
 
 #define ROOT_KEYS \
 	"mode, policy, on_overload, on_exit, services, allow, deny, gateway, backlog, sources, rate_limit, reflection, " \
-	"tables, queues, control"
+	"tables, queues, control, metrics"
 
 /* A gateway needs services. */
 #define BEHIND "services = ( { name = \"web\"; address = \"192.0.2.0/24\"; ports = [80]; } );\n"
@@ -109,6 +109,7 @@ static void check_defaults(const struct config *checked)
 	ck_assert(!checked->has_control_group);
 	ck_assert_str_eq(checked->control_group, "");
 	ck_assert_int_eq(checked->control_access, ACCESS_GROUP);
+	ck_assert_str_eq(checked->metrics.listen, "");
 }
 
 START_TEST(without_a_file_the_defaults_count)
@@ -736,6 +737,72 @@ START_TEST(control_socket_is_an_absolute_path)
 }
 END_TEST
 
+START_TEST(metrics_are_served_on_loopback_alone)
+{
+	static const char *const elsewhere[] = {"0.0.0.0:9464", "192.0.2.1:9464",     "126.255.255.255:9464",
+						"[::]:9464",    "[2001:db8::1]:9464", "[::2]:9464"};
+	char text[128], what[256];
+
+	accepts("metrics = { listen = \"127.0.0.1:9464\"; };\n");
+	ck_assert_str_eq(config.metrics.listen, "127.0.0.1:9464");
+	ck_assert_uint_eq(config.metrics.port, 9464);
+	ck_assert(addr_is_v4(&config.metrics.address));
+	ck_assert_mem_eq(addr_wire(&config.metrics.address), "\x7f\0\0\1", 4);
+	config_free(&config);
+	accepts("metrics = { listen = \"127.255.255.254:1\"; };\n");
+	ck_assert_uint_eq(config.metrics.port, 1);
+	config_free(&config);
+	accepts("metrics = { listen = \"[::1]:65535\"; };\n");
+	ck_assert_uint_eq(config.metrics.port, 65535);
+	ck_assert(!addr_is_v4(&config.metrics.address));
+	ck_assert_mem_eq(addr_wire(&config.metrics.address), "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
+	config_free(&config);
+	accepts("metrics = { listen = \"\"; };\n");
+	ck_assert_str_eq(config.metrics.listen, "");
+	config_free(&config);
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
+		snprintf(text, sizeof(text), "metrics = {\n listen = \"%s\"; };\n", elsewhere[i]);
+		snprintf(what, sizeof(what),
+			 "2: metrics.listen is \"%s\": allowed is loopback alone, 127.0.0.0/8 or [::1]: everybody who "
+			 "reaches it reads it",
+			 elsewhere[i]);
+		refuses(text, what);
+	}
+}
+END_TEST
+
+START_TEST(metrics_listen_is_an_address_and_a_port)
+{
+	static const char *const bad[] = {"\"127.0.0.1\"",
+					  "\"127.0.0.1:0\"",
+					  "\"127.0.0.1:65536\"",
+					  "\"127.0.0.1:\"",
+					  "\"127.0.0.1:+80\"",
+					  "\"127.0.0.1:80 \"",
+					  "\":9464\"",
+					  "\"localhost:9464\"",
+					  "\"::1:9464\"",
+					  "\"[::1]\"",
+					  "\"[::1]9464\"",
+					  "\"[::1:9464\"",
+					  "\"[127.0.0.1]:80\"",
+					  "\"unix:/x\"",
+					  "9464",
+					  "true"};
+	char text[128], what[256];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "metrics = {\n listen = %s; };\n", bad[i]);
+		snprintf(what, sizeof(what),
+			 "2: metrics.listen is %s: allowed is \"\", \"127.0.0.1:PORT\" or \"[::1]:PORT\", with a port "
+			 "of 1 to 65535",
+			 bad[i]);
+		refuses(text, what);
+	}
+	refuses("metrics = { port = 1; };\n", "1: metrics.port is not a known key: known are listen");
+}
+END_TEST
+
 START_TEST(an_unknown_key_is_answered_with_the_known_ones)
 {
 	refuses("policy = \"enforce\";\nservice = ();\n", "2: service is not a known key: known are " ROOT_KEYS);
@@ -1151,6 +1218,8 @@ static Suite *config_suite(void)
 	tcase_add_test(keys, control_group_is_resolved_to_its_number);
 	tcase_add_test(keys, a_control_group_that_the_host_does_not_know_is_refused);
 	tcase_add_test(keys, control_access_is_group_or_everybody);
+	tcase_add_test(keys, metrics_are_served_on_loopback_alone);
+	tcase_add_test(keys, metrics_listen_is_an_address_and_a_port);
 	tcase_add_test(keys, an_unknown_key_is_answered_with_the_known_ones);
 	tcase_add_test(keys, a_section_of_the_wrong_type_is_refused);
 

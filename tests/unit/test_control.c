@@ -24,21 +24,29 @@
 #define CONTROL_GROUP 4711
 
 static char directory[] = "/tmp/synmoat-control-XXXXXX";
-static char path[108], error[256], last_request[1024], received[LARGE_BYTES + 1];
+static char path[108], error[256], last_request[1024], received[LARGE_BYTES + 16];
 static struct control_peer last_peer;
 static struct control *control;
 static uint64_t now_ns;
+static bool follows_large, tells; /* what answer_request() does besides */
+static unsigned answers;
 
-static void answer_request(void *context, const struct control_peer *peer, const char *request, FILE *out)
+static enum control_then answer_request(void *context, const struct control_peer *peer, const char *request, FILE *out)
 {
 	ck_assert_ptr_eq(context, &last_request);
 	last_peer = *peer;
+	answers++;
+	if (tells)
+		control_tell(control, "told\n", "{}\n");
 	snprintf(last_request, sizeof(last_request), "%s", request);
 	if (strcmp(request, "large") == 0)
 		for (unsigned i = 0; i < LARGE_BYTES; i++)
 			fputc('a' + i % 26, out);
 	else
 		fprintf(out, "you said %s\n", request);
+	if (strcmp(request, "follow") == 0 || follows_large)
+		return CONTROL_FOLLOW_TEXT;
+	return strcmp(request, "follow json") == 0 ? CONTROL_FOLLOW_JSON : CONTROL_CLOSE;
 }
 
 static struct control *open_as(const struct control_setup *setup)
@@ -315,6 +323,291 @@ START_TEST(one_client_too_many_is_refused_and_the_others_served)
 }
 END_TEST
 
+/* An answer may take long: the caller has something else to do in between. */
+START_TEST(many_requests_at_once_are_answered_a_few_at_a_time)
+{
+	unsigned before = answers;
+	int fds[20], rounds = 0;
+
+	for (int i = 0; i < 20; i++) {
+		fds[i] = socket_to(path, false);
+		serve();
+	}
+	for (int i = 0; i < 20; i++)
+		say(fds[i], "status\n");
+	while (answers - before < 20) {
+		unsigned begun = answers;
+
+		ck_assert(ready());
+		ck_assert_int_lt(rounds++, 20);
+		now_ns += 4 * SECOND; /* whoever is kept waiting is not idle */
+		control_serve(control, now_ns);
+		ck_assert_uint_le(answers - begun, 4);
+	}
+	for (int i = 0; i < 20; i++) {
+		hear(fds[i]);
+		ck_assert_str_eq(received, "you said status\n");
+	}
+}
+END_TEST
+
+/* --- followers ---------------------------------------------------------------------------------------------------- */
+
+#define FOLLOWERS_OTHERS (CONTROL_FOLLOWERS_MAX - CONTROL_FOLLOWERS_KEPT)
+
+/* What has come so far, of a connection that stays. */
+static const char *heard(int fd)
+{
+	ssize_t got = recv(fd, received, LARGE_BYTES, MSG_DONTWAIT);
+
+	ck_assert_msg(got >= 0 || errno == EAGAIN, "recv: %s", strerror(errno));
+	received[got > 0 ? got : 0] = '\0';
+	return received;
+}
+
+static int follower(const char *request)
+{
+	char answer[64];
+	int fd = socket_to(path, false);
+
+	say(fd, request);
+	serve();
+	snprintf(answer, sizeof(answer), "you said %s", request);
+	ck_assert_str_eq(heard(fd), answer);
+	return fd;
+}
+
+START_TEST(a_follower_gets_every_later_line_in_its_form)
+{
+	int text = follower("follow\n"), json = follower("follow json\n"), other = socket_to(path, false);
+
+	serve();
+	control_tell(control, "one\n", "{1}\n");
+	control_tell(control, "two\n", "{2}\n");
+	ck_assert_str_eq(heard(text), "one\ntwo\n");
+	ck_assert_str_eq(heard(json), "{1}\n{2}\n");
+	ck_assert_str_eq(heard(other), "");
+	ck_assert(!ready());
+	close(text);
+	close(json);
+	close(other);
+}
+END_TEST
+
+START_TEST(lines_come_behind_the_whole_answer)
+{
+	int fd = socket_to(path, false);
+	size_t bytes = 0;
+
+	follows_large = true;
+	say(fd, "large\n");
+	serve();
+	control_tell(control, "one\n", "{1}\n");
+	control_tell(control, "two\n", "{2}\n");
+	while (bytes < LARGE_BYTES + 8) {
+		ssize_t got = recv(fd, received + bytes, LARGE_BYTES + 9 - bytes, MSG_DONTWAIT);
+
+		ck_assert_int_gt(got, 0);
+		bytes += (size_t)got;
+		serve();
+	}
+	ck_assert_mem_eq(received + LARGE_BYTES, "one\ntwo\n", 8);
+	control_tell(control, "three\n", "{3}\n");
+	ck_assert_str_eq(heard(fd), "three\n");
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_follower_has_no_time_limit)
+{
+	int fd = follower("follow\n");
+
+	now_ns += 3600 * SECOND;
+	serve();
+	ck_assert(!closed(fd));
+	control_tell(control, "one\n", "{1}\n");
+	ck_assert_str_eq(heard(fd), "one\n");
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_follower_that_has_nothing_more_to_say_gets_lines)
+{
+	int fd = socket_to(path, false);
+
+	say(fd, "follow");
+	shutdown(fd, SHUT_WR);
+	serve(); /* would count to 1000 */
+	ck_assert_str_eq(heard(fd), "you said follow\n");
+	ck_assert(!ready());
+	control_tell(control, "one\n", "{1}\n");
+	ck_assert_str_eq(heard(fd), "one\n");
+	ck_assert(!ready());
+	close(fd);
+}
+END_TEST
+
+START_TEST(what_a_follower_goes_on_saying_is_not_listened_to)
+{
+	int fd = follower("follow\n");
+
+	last_request[0] = '\0';
+	say(fd, "status\n");
+	serve();
+	ck_assert(!ready());
+	ck_assert_str_eq(last_request, "");
+	control_tell(control, "one\n", "{1}\n");
+	ck_assert_str_eq(heard(fd), "one\n");
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_follower_that_hangs_up_is_forgotten_at_once)
+{
+	for (int i = 0; i < 3 * CONTROL_FOLLOWERS_MAX; i++) {
+		close(follower("follow\n"));
+		ck_assert(ready());
+		serve();
+	}
+	close(follower("follow\n"));
+	control_tell(control, "one\n", "{1}\n"); /* no SIGPIPE */
+	serve();
+	ck_assert(!ready());
+}
+END_TEST
+
+/* Sends numbered lines until the follower is closed, or `most` bytes. Returns how many bytes, and lines. */
+static size_t tell_many(int fd, size_t most, unsigned *lines)
+{
+	struct pollfd hung_up = {.fd = fd};
+	size_t bytes = 0;
+	char text[64];
+
+	for (*lines = 0; bytes < most && poll(&hung_up, 1, 0) == 0; bytes += strlen(text)) {
+		snprintf(text, sizeof(text), "%u\n", (*lines)++);
+		control_tell(control, text, "{}\n");
+	}
+	return bytes;
+}
+
+START_TEST(a_follower_who_does_not_read_is_closed_and_harms_nobody)
+{
+	int slow = follower("follow\n"), quick = follower("follow json\n"), other = socket_to(path, false);
+	unsigned lines, got = 0;
+	size_t bytes = tell_many(slow, LARGE_BYTES, &lines);
+
+	ck_assert_uint_gt(bytes, CONTROL_BEHIND_MAX);
+	ck_assert_uint_lt(bytes, LARGE_BYTES); /* the socket's buffer is bounded, too: unix(7), net.core.wmem_default */
+	say(other, "status\n");
+	serve();
+	hear(other);
+	ck_assert_str_eq(received, "you said status\n");
+	while (*heard(quick)) {
+		got += (unsigned)strlen(received) / 3;
+		serve();
+	}
+	ck_assert_uint_eq(got, lines);
+	ck_assert(strncmp(heard(slow), "0\n1\n2\n", 6) == 0); /* what was sent comes still */
+	while (*heard(slow))
+		;
+	ck_assert(closed(slow));
+	close(slow);
+	close(quick);
+}
+END_TEST
+
+START_TEST(a_follower_who_reads_again_in_time_has_missed_nothing)
+{
+	int fd = follower("follow\n");
+	struct pollfd room = {.fd = fd, .events = POLLIN};
+	char *pending = received;
+	size_t bytes = 0, told;
+	unsigned lines;
+
+	told = tell_many(fd, CONTROL_BEHIND_MAX, &lines); /* some in the socket, most behind */
+	while (poll(&room, 1, 0) == 1) {
+		ssize_t got = recv(fd, received + bytes, LARGE_BYTES - bytes, MSG_DONTWAIT);
+
+		ck_assert_int_gt(got, 0);
+		bytes += (size_t)got;
+		serve();
+	}
+	ck_assert_uint_eq(bytes, told);
+	received[bytes] = '\0';
+	for (unsigned next = 0; next < lines; next++)
+		ck_assert_uint_eq(strtoul(pending, &pending, 10), next);
+	ck_assert_str_eq(pending, "\n");
+	ck_assert(!ready());
+	close(fd);
+}
+END_TEST
+
+START_TEST(one_follower_too_many_is_refused)
+{
+	int fds[CONTROL_FOLLOWERS_MAX], extra;
+	int places = geteuid() == 0 ? CONTROL_FOLLOWERS_MAX : FOLLOWERS_OTHERS;
+
+	for (int i = 0; i < places; i++)
+		fds[i] = follower("follow\n");
+	extra = socket_to(path, false);
+	say(extra, "follow\n");
+	serve();
+	hear(extra);
+	ck_assert_str_eq(received, "error: too many followers, try again\n");
+	for (int i = 0; i < places; i++) {
+		control_tell(control, "one\n", "{1}\n");
+		ck_assert_ptr_nonnull(strstr(heard(fds[i]), "one\n"));
+	}
+	close(fds[0]);
+	serve();
+	close(follower("follow\n"));
+	for (int i = 1; i < places; i++)
+		close(fds[i]);
+}
+END_TEST
+
+START_TEST(followers_take_no_place_of_those_who_ask)
+{
+	int followers[CONTROL_FOLLOWERS_MAX], fds[CLIENTS_MAX], extra;
+	int follow = geteuid() == 0 ? CONTROL_FOLLOWERS_MAX : FOLLOWERS_OTHERS;
+	int places = geteuid() == 0 ? CLIENTS_MAX : CLIENTS_OTHERS;
+
+	for (int i = 0; i < follow; i++)
+		followers[i] = follower("follow\n");
+	for (int i = 0; i < places; i++) {
+		fds[i] = socket_to(path, false);
+		serve();
+	}
+	extra = socket_to(path, false);
+	serve();
+	hear(extra);
+	ck_assert_str_eq(received, "error: too many clients, try again\n");
+	for (int i = 0; i < places; i++) {
+		say(fds[i], "status\n");
+		serve();
+		hear(fds[i]);
+		ck_assert_str_eq(received, "you said status\n");
+	}
+	for (int i = 0; i < follow; i++)
+		close(followers[i]);
+}
+END_TEST
+
+START_TEST(a_line_may_be_told_while_a_request_is_answered)
+{
+	int fd = follower("follow\n"), gone = follower("follow\n"), other = socket_to(path, false);
+
+	tells = true;
+	close(gone); /* and whoever hung up in the same round is closed once */
+	say(other, "change\n");
+	serve();
+	hear(other);
+	ck_assert_str_eq(received, "you said change\n");
+	ck_assert_str_eq(heard(fd), "told\n");
+	close(fd);
+}
+END_TEST
+
 START_TEST(without_descriptors_accepting_pauses_and_does_not_spin)
 {
 	int fd = socket_to(path, false);
@@ -577,6 +870,28 @@ START_TEST(strangers_leave_places_for_those_who_may_change)
 }
 END_TEST
 
+START_TEST(strangers_who_follow_leave_places_for_those_who_may_change)
+{
+	int fds[FOLLOWERS_OTHERS], extra;
+
+	restart(&(struct control_setup){.path = path, .everybody_reads = true});
+	for (int i = 0; i < FOLLOWERS_OTHERS; i++) {
+		fds[i] = socket_as(STRANGER, STRANGER, NULL, 0);
+		say(fds[i], "follow\n");
+		serve();
+		ck_assert_str_eq(heard(fds[i]), "you said follow\n");
+	}
+	extra = socket_as(STRANGER, STRANGER, NULL, 0);
+	say(extra, "follow\n");
+	serve();
+	hear(extra);
+	ck_assert_str_eq(received, "error: too many followers, try again\n");
+	close(follower("follow\n"));
+	for (int i = 0; i < FOLLOWERS_OTHERS; i++)
+		close(fds[i]);
+}
+END_TEST
+
 START_TEST(the_file_belongs_to_the_group_and_is_as_open_as_asked)
 {
 	struct stat status;
@@ -589,25 +904,50 @@ START_TEST(the_file_belongs_to_the_group_and_is_as_open_as_asked)
 		ck_assert_uint_eq(status.st_mode & 07777, everybody ? 0666 : 0660);
 		ck_assert_uint_eq(status.st_gid, CONTROL_GROUP);
 		ck_assert_uint_eq(status.st_uid, 0);
+		ck_assert_str_eq(control_warning(control), "");
 	}
 }
 END_TEST
 
-START_TEST(a_group_that_we_may_not_give_the_file_to_is_an_error)
+START_TEST(a_group_that_we_may_not_give_the_file_to_is_a_warning)
 {
-	struct control *refused;
+	struct control *ungiven;
+	struct stat status;
 
 	ck_assert_int_eq(chmod(directory, 0777), 0);
 	snprintf(path, sizeof(path), "%s/other.sock", directory);
 	ck_assert_int_eq(setgroups(0, NULL), 0);
 	ck_assert_int_eq(setegid(STRANGER), 0);
 	ck_assert_int_eq(seteuid(STRANGER), 0);
-	refused = open_as(&(struct control_setup){.path = path, .has_group = true, .group = CONTROL_GROUP});
+	ungiven = open_as(&(struct control_setup){.path = path, .has_group = true, .group = CONTROL_GROUP});
 	ck_assert_int_eq(seteuid(0), 0);
-	ck_assert_ptr_null(refused);
-	ck_assert_ptr_nonnull(strstr(error, "to group 4711: "));
-	ck_assert_ptr_nonnull(strstr(error, strerror(EPERM)));
-	ck_assert_int_eq(access(path, F_OK), -1); /* nothing is left */
+	ck_assert_msg(ungiven != NULL, "%s", error);
+	ck_assert_ptr_nonnull(strstr(control_warning(ungiven), "to group 4711: "));
+	ck_assert_ptr_nonnull(strstr(control_warning(ungiven), "own group 65534, which may look"));
+	ck_assert_int_eq(stat(path, &status), 0);
+	ck_assert_uint_eq(status.st_gid, STRANGER);
+	ck_assert_uint_eq(status.st_mode & 07777, 0660);
+	control_close(ungiven);
+	ck_assert_int_eq(access(path, F_OK), -1);
+}
+END_TEST
+
+/* Its members may connect as everybody may, and are known by their groups. */
+START_TEST(a_group_is_not_needed_where_everybody_may_connect)
+{
+	struct control *ungiven;
+
+	ck_assert_int_eq(chmod(directory, 0777), 0);
+	snprintf(path, sizeof(path), "%s/other.sock", directory);
+	ck_assert_int_eq(setgroups(0, NULL), 0);
+	ck_assert_int_eq(setegid(STRANGER), 0);
+	ck_assert_int_eq(seteuid(STRANGER), 0);
+	ungiven = open_as(&(struct control_setup){
+		.path = path, .has_group = true, .group = CONTROL_GROUP, .everybody_reads = true});
+	ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_msg(ungiven != NULL, "%s", error);
+	ck_assert_str_eq(control_warning(ungiven), "");
+	control_close(ungiven);
 }
 END_TEST
 
@@ -615,6 +955,7 @@ static Suite *control_suite(void)
 {
 	Suite *suite = suite_create("control");
 	TCase *clients = tcase_create("clients"), *file = tcase_create("file"), *peers = tcase_create("peers");
+	TCase *followers = tcase_create("followers");
 
 	suite_add_tcase(suite, clients);
 	tcase_add_checked_fixture(clients, control_start, control_stop);
@@ -629,8 +970,22 @@ static Suite *control_suite(void)
 	tcase_add_test(clients, a_silent_client_is_closed_after_5_s);
 	tcase_add_test(clients, a_client_that_stops_reading_is_closed_after_5_s);
 	tcase_add_test(clients, one_client_too_many_is_refused_and_the_others_served);
+	tcase_add_test(clients, many_requests_at_once_are_answered_a_few_at_a_time);
+	tcase_add_test(followers, a_follower_gets_every_later_line_in_its_form);
+	tcase_add_test(followers, lines_come_behind_the_whole_answer);
+	tcase_add_test(followers, a_follower_has_no_time_limit);
+	tcase_add_test(followers, a_follower_that_has_nothing_more_to_say_gets_lines);
+	tcase_add_test(followers, what_a_follower_goes_on_saying_is_not_listened_to);
+	tcase_add_test(followers, a_follower_that_hangs_up_is_forgotten_at_once);
+	tcase_add_test(followers, a_follower_who_does_not_read_is_closed_and_harms_nobody);
+	tcase_add_test(followers, a_follower_who_reads_again_in_time_has_missed_nothing);
+	tcase_add_test(followers, one_follower_too_many_is_refused);
+	tcase_add_test(followers, followers_take_no_place_of_those_who_ask);
+	tcase_add_test(followers, a_line_may_be_told_while_a_request_is_answered);
 	tcase_add_test(clients, without_descriptors_accepting_pauses_and_does_not_spin);
 
+	suite_add_tcase(suite, followers);
+	tcase_add_checked_fixture(followers, control_start, control_stop);
 	suite_add_tcase(suite, file);
 	tcase_add_checked_fixture(file, control_start, control_stop);
 	tcase_add_test(file, directory_and_socket_have_their_modes);
@@ -652,8 +1007,10 @@ static Suite *control_suite(void)
 	tcase_add_test(peers, without_a_control_group_none_makes_a_difference);
 	tcase_add_test(peers, strangers_cannot_connect_unless_everybody_reads);
 	tcase_add_test(peers, strangers_leave_places_for_those_who_may_change);
+	tcase_add_test(peers, strangers_who_follow_leave_places_for_those_who_may_change);
 	tcase_add_test(peers, the_file_belongs_to_the_group_and_is_as_open_as_asked);
-	tcase_add_test(peers, a_group_that_we_may_not_give_the_file_to_is_an_error);
+	tcase_add_test(peers, a_group_that_we_may_not_give_the_file_to_is_a_warning);
+	tcase_add_test(peers, a_group_is_not_needed_where_everybody_may_connect);
 	return suite;
 }
 

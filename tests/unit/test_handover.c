@@ -417,6 +417,41 @@ START_TEST(the_servers_syn_ack_makes_the_kernel_take_over)
 }
 END_TEST
 
+START_TEST(a_handover_is_timed_from_its_third_ack_to_its_end)
+{
+	struct splice *splice = begin_handover(1);
+	uint64_t begun_ns = now_ns;
+
+	now_ns += 400000;
+	answer_from_server(1, TCP_SYN | TCP_ACK);
+	ck_assert_uint_eq(latency_count(&guard.handover_latency), 0);
+	guard_taken_over(&guard, splice, now_ns + 100000);
+	ck_assert_uint_eq(latency_count(&guard.handover_latency), 1);
+	ck_assert_uint_eq(guard.handover_latency.sum_ns, 500000);
+	ck_assert_uint_eq(guard.handover_latency.counts[1], 1); /* 0.25 to 0.5 ms */
+
+	now_ns = begun_ns + NSEC_PER_SEC;
+	splice = begin_handover(2);
+	now_ns += splice_stage_s[0] * NSEC_PER_SEC; /* the client is asked again: it waits all the while */
+	ck_assert(due());
+	answer_from_server(2, TCP_SYN | TCP_ACK);
+	guard_taken_over(&guard, splice, now_ns);
+	ck_assert_uint_eq(guard.handover_latency.sum_ns, 500000 + splice_stage_s[0] * NSEC_PER_SEC);
+}
+END_TEST
+
+START_TEST(a_handover_that_fails_is_not_timed)
+{
+	struct splice *splice = begin_handover(1);
+
+	answer_from_server(1, TCP_SYN | TCP_ACK);
+	guard_take_over_failed(&guard, splice, now_ns, &decision);
+	begin_handover(2);
+	answer_from_server(2, TCP_RST | TCP_ACK);
+	ck_assert_uint_eq(latency_count(&guard.handover_latency), 0);
+}
+END_TEST
+
 START_TEST(payload_and_fin_of_the_third_ack_go_to_the_server)
 {
 	static const char request[] = "GET / HTTP/1.0\r\n\r\n";
@@ -766,6 +801,8 @@ static Suite *handover_suite(void)
 	tcase_add_test(handover, data_and_fin_are_held_even_when_a_retry_is_due);
 	tcase_add_test(handover, after_three_retries_and_eleven_seconds_the_client_gets_a_rst);
 	tcase_add_loop_test(handover, the_servers_syn_ack_makes_the_kernel_take_over, 0, 2);
+	tcase_add_test(handover, a_handover_is_timed_from_its_third_ack_to_its_end);
+	tcase_add_test(handover, a_handover_that_fails_is_not_timed);
 	tcase_add_test(handover, payload_and_fin_of_the_third_ack_go_to_the_server);
 	tcase_add_loop_test(handover, a_payload_that_does_not_fit_is_left_to_the_client_with_its_fin, 0, 3);
 	tcase_add_test(handover, a_bare_fin_goes_to_the_server);

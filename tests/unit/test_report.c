@@ -119,19 +119,21 @@ static void says(const char *words)
 START_TEST(status_json_has_every_key_of_the_contract)
 {
 	const char *version, *mode, *policy;
-	json_int_t uptime, shards, bans, entries, capacity, source_entries, source_capacity;
+	json_int_t format, uptime, shards, bans, entries, capacity, source_entries, source_capacity;
 	json_t *list, *counters;
 	int armed;
 
 	ask_json(report_status);
 	ck_assert_int_eq(
-		json_unpack(json,
-			    "{s:s, s:I, s:s, s:s, s:b, s:I, s:{s:{s:I, s:I !}, s:{s:I, s:I !} !}, s:I, s:o, s:o !}",
-			    "version", &version, "uptime_s", &uptime, "mode", &mode, "policy", &policy, "armed", &armed,
-			    "shards", &shards, "tables", "half_open", "entries", &entries, "capacity", &capacity,
-			    "sources", "entries", &source_entries, "capacity", &source_capacity, "bans", &bans,
-			    "services", &list, "counters", &counters),
+		json_unpack(
+			json,
+			"{s:I, s:s, s:I, s:s, s:s, s:b, s:I, s:{s:{s:I, s:I !}, s:{s:I, s:I !} !}, s:I, s:o, s:o !}",
+			"format", &format, "version", &version, "uptime_s", &uptime, "mode", &mode, "policy", &policy,
+			"armed", &armed, "shards", &shards, "tables", "half_open", "entries", &entries, "capacity",
+			&capacity, "sources", "entries", &source_entries, "capacity", &source_capacity, "bans", &bans,
+			"services", &list, "counters", &counters),
 		0);
+	ck_assert_int_eq(format, 1);
 	ck_assert_int_eq(entries, 73);
 	ck_assert_int_eq(capacity, 262144);
 	ck_assert_int_eq(source_entries, 44);
@@ -260,7 +262,7 @@ START_TEST(sources_json_tells_each_source_and_their_order)
 	int proven, wary;
 
 	ask_json(report_sources);
-	ck_assert_uint_eq(json_object_size(json), 2);
+	ck_assert_uint_eq(json_object_size(json), 3);
 	ck_assert_str_eq(json_string_value(json_object_get(json, "by")), "half-open");
 	ck_assert_uint_eq(json_array_size(json_object_get(json, "sources")), 2);
 	source = json_array_get(json_object_get(json, "sources"), 1);
@@ -295,17 +297,17 @@ START_TEST(with_nothing_to_tell_the_lists_are_empty)
 }
 END_TEST
 
-START_TEST(status_tells_thresholds_and_counters_in_about_ten_lines)
+START_TEST(status_of_four_services_fits_ten_lines)
 {
-	char syns[160];
+	char syns[160], cookies[160], lost[80];
 	int lines = 0;
 
 	ask(report_status);
 	for (const char *c = answer; *c; c++)
 		lines += *c == '\n';
-	ck_assert_int_le(lines, 12);
+	ck_assert_int_eq(lines, 6 + 3);
 	says("synmoatd 0.1.0: mode host, policy enforce, 2 shards, up 2 h 13 min\n");
-	says("ARMED: 1 of 3 services get SYN cookies\n");
+	says("ARMED: 1 of 3 protected services get SYN cookies\n");
 	says("  tls [2001:db8::1]:443: armed, random-source flood, half-open 70 of 4294967295 (arms at 64, disarms below 32), "
 	     "20000 SYN/s from about 4000 sources\n");
 	says("  web 192.0.2.1:80: watching, half-open 3 of 128 (arms at 64, disarms below 32)\n");
@@ -317,6 +319,13 @@ START_TEST(status_tells_thresholds_and_counters_in_about_ten_lines)
 		 2000000000000LL + OUTCOME_SYN_CHALLENGED + OUTCOME_SYN_SOURCE_CHALLENGED,
 		 2000000000000LL + OUTCOME_SYN_DENIED + OUTCOME_SYN_BANNED);
 	says(syns);
+	snprintf(cookies, sizeof(cookies), "cookies: %lld valid, %lld invalid; handovers: %lld done, %lld failed\n",
+		 1000000000000LL + OUTCOME_ACK_COOKIE_VALID, 1000000000000LL + OUTCOME_ACK_COOKIE_INVALID,
+		 1000000000000LL + OUTCOME_HANDED_OVER, 1000000000000LL + OUTCOME_HANDOVER_FAILED);
+	says(cookies);
+	snprintf(lost, sizeof(lost), "; lost: %lld packets, because a queue was full\n",
+		 1000000000000LL + OUTCOME_QUEUE_DROPPED);
+	says(lost);
 	ck_assert(strstr(answer, "  tls") < strstr(answer, "  web"));
 }
 END_TEST
@@ -326,7 +335,7 @@ START_TEST(status_in_peace_says_so)
 	report.armed = false;
 	report.service_count = 1;
 	ask(report_status);
-	says("not armed: 0 of 1 services get SYN cookies\n");
+	says("not armed: 0 of 1 protected services get SYN cookies\n");
 }
 END_TEST
 
@@ -334,7 +343,7 @@ START_TEST(status_of_an_observer_says_would)
 {
 	report.policy = "observe";
 	ask(report_status);
-	says("ARMED: 1 of 3 services would get SYN cookies\n");
+	says("ARMED: 1 of 3 protected services would get SYN cookies\n");
 }
 END_TEST
 
@@ -425,7 +434,7 @@ START_TEST(version_answers)
 	ask(report_version);
 	ck_assert_str_eq(answer, "synmoatd 0.1.0\n");
 	ask_json(report_version);
-	ck_assert_str_eq(answer, "{\"version\":\"0.1.0\"}\n");
+	ck_assert_str_eq(answer, "{\"format\":1,\"version\":\"0.1.0\"}\n");
 }
 END_TEST
 
@@ -483,11 +492,12 @@ END_TEST
 START_TEST(explain_json_has_every_key_of_the_contract)
 {
 	const char *source, *policy, *service, *endpoint, *outcome, *why;
+	json_int_t format;
 
 	explain("enforce", 1, true);
-	ck_assert_int_eq(json_unpack(json, "{s:s, s:s, s:[{s:s, s:s, s:s, s:s !} !] !}", "source", &source, "policy",
-				     &policy, "verdicts", "service", &service, "endpoint", &endpoint, "outcome",
-				     &outcome, "why", &why),
+	ck_assert_int_eq(json_unpack(json, "{s:I, s:s, s:s, s:[{s:s, s:s, s:s, s:s !} !] !}", "format", &format,
+				     "source", &source, "policy", &policy, "verdicts", "service", &service, "endpoint",
+				     &endpoint, "outcome", &outcome, "why", &why),
 			 0);
 	ck_assert_str_eq(source, "192.0.2.7");
 	ck_assert_str_eq(policy, "enforce");
@@ -496,7 +506,7 @@ START_TEST(explain_json_has_every_key_of_the_contract)
 	ck_assert_str_eq(outcome, "syn_challenged");
 	ck_assert_str_eq(why, "the service is armed, and the source is not proven");
 	explain("observe", 0, true);
-	ck_assert_str_eq(answer, "{\"source\":\"192.0.2.7\",\"policy\":\"observe\",\"verdicts\":[]}\n");
+	ck_assert_str_eq(answer, "{\"format\":1,\"source\":\"192.0.2.7\",\"policy\":\"observe\",\"verdicts\":[]}\n");
 }
 END_TEST
 
@@ -519,10 +529,12 @@ START_TEST(a_list_tells_networks_and_where_they_come_from)
 	list(0, false);
 	ck_assert_str_eq(answer, "the deny list is empty\n");
 	list(2, true);
-	ck_assert_str_eq(answer, "{\"list\":\"deny\",\"entries\":[{\"cidr\":\"192.0.2.0/24\",\"origin\":\"config\"},"
-				 "{\"cidr\":\"2001:db8::1\",\"origin\":\"config and live\"}]}\n");
+	ck_assert_str_eq(
+		answer,
+		"{\"format\":1,\"list\":\"deny\",\"entries\":[{\"cidr\":\"192.0.2.0/24\",\"origin\":\"config\"},"
+		"{\"cidr\":\"2001:db8::1\",\"origin\":\"config and live\"}]}\n");
 	list(0, true);
-	ck_assert_str_eq(answer, "{\"list\":\"deny\",\"entries\":[]}\n");
+	ck_assert_str_eq(answer, "{\"format\":1,\"list\":\"deny\",\"entries\":[]}\n");
 }
 END_TEST
 
@@ -544,10 +556,10 @@ START_TEST(bans_tell_how_long_they_last)
 	bans(0, false);
 	ck_assert_str_eq(answer, "no source is banned\n");
 	bans(2, true);
-	ck_assert_str_eq(answer, "{\"bans\":[{\"source\":\"192.0.2.7\",\"left_s\":600},"
+	ck_assert_str_eq(answer, "{\"format\":1,\"bans\":[{\"source\":\"192.0.2.7\",\"left_s\":600},"
 				 "{\"source\":\"2001:db8::/64\",\"left_s\":4294967295}]}\n");
 	bans(0, true);
-	ck_assert_str_eq(answer, "{\"bans\":[]}\n");
+	ck_assert_str_eq(answer, "{\"format\":1,\"bans\":[]}\n");
 }
 END_TEST
 
@@ -561,7 +573,35 @@ START_TEST(what_was_done_is_told)
 	out = answer_open();
 	report_done("web: \"armed\"", true, out);
 	answer_close_json(out);
-	ck_assert_str_eq(answer, "{\"ok\":true,\"message\":\"web: \\\"armed\\\"\"}\n");
+	ck_assert_str_eq(answer, "{\"format\":1,\"ok\":true,\"message\":\"web: \\\"armed\\\"\"}\n");
+}
+END_TEST
+
+START_TEST(an_error_is_told_in_the_form_asked_for)
+{
+	FILE *out = answer_open();
+
+	report_error(false, out, "arm: no service \"%s\"", "web");
+	answer_close(out);
+	ck_assert_str_eq(answer, "error: arm: no service \"web\"\n");
+	out = answer_open();
+	report_error(true, out, "arm: no service \"%s\"", "web");
+	answer_close_json(out);
+	ck_assert_str_eq(answer, "{\"format\":1,\"error\":\"arm: no service \\\"web\\\"\"}\n");
+}
+END_TEST
+
+START_TEST(what_is_not_utf8_is_told_nevertheless)
+{
+	FILE *out = answer_open();
+
+	report_error(true, out, "line 1: \xe9t\xe9");
+	answer_close_json(out);
+	ck_assert_str_eq(answer, "{\"format\":1,\"error\":\"line 1: ?t?\"}\n");
+	out = answer_open();
+	report_error(true, out, "line 1: \xc3\xa9t\xc3\xa9");
+	answer_close_json(out);
+	ck_assert_str_eq(json_string_value(json_object_get(json, "error")), "line 1: \xc3\xa9t\xc3\xa9");
 }
 END_TEST
 
@@ -599,7 +639,7 @@ START_TEST(checks_json_has_every_key_of_the_contract)
 	const char *level, *what, *text;
 
 	checks(4, true);
-	ck_assert_uint_eq(json_object_size(json), 1);
+	ck_assert_uint_eq(json_object_size(json), 2);
 	ck_assert_uint_eq(json_array_size(json_object_get(json, "checks")), 4);
 	ck_assert_int_eq(json_unpack(json_array_get(json_object_get(json, "checks"), 1), "{s:s, s:s, s:s !}", "level",
 				     &level, "what", &what, "text", &text),
@@ -609,7 +649,7 @@ START_TEST(checks_json_has_every_key_of_the_contract)
 	ck_assert_str_eq(text, "\"tcp_loose\" is 1: set it to 0");
 	says("\"level\":\"fault\""); /* synmoatctl looks for it */
 	checks(0, true);
-	ck_assert_str_eq(answer, "{\"checks\":[]}\n");
+	ck_assert_str_eq(answer, "{\"format\":1,\"checks\":[]}\n");
 }
 END_TEST
 
@@ -631,8 +671,9 @@ START_TEST(the_epoch_is_told_with_the_secret_of_it_and_the_next)
 				 "fingerprint: 00c0ffee\n"
 				 "next secret: from epoch 28000005 (in 297 s)\n");
 	epoch(&shared, true);
-	ck_assert_str_eq(answer, "{\"epoch\":28000000,\"left_s\":41,\"shared\":true,\"fingerprint\":\"00c0ffee\","
-				 "\"next_from\":28000005}\n");
+	ck_assert_str_eq(answer,
+			 "{\"format\":1,\"epoch\":28000000,\"left_s\":41,\"shared\":true,\"fingerprint\":\"00c0ffee\","
+			 "\"next_from\":28000005}\n");
 	epoch(&(struct report_epoch){true, 7, 64, 1, 8}, false);
 	says("next secret: from epoch 8 (in 64 s)\n");
 }
@@ -645,8 +686,9 @@ START_TEST(without_a_later_secret_there_is_no_next)
 	epoch(&(struct report_epoch){false, 7, 1, 0, 9}, false);
 	ck_assert_str_eq(answer, "epoch: 7, 1 s left\nsecret: our own\nfingerprint: 00000000\n");
 	epoch(&(struct report_epoch){false, 4294967295, 1, 0, 0}, true);
-	ck_assert_str_eq(answer, "{\"epoch\":4294967295,\"left_s\":1,\"shared\":false,\"fingerprint\":\"00000000\","
-				 "\"next_from\":null}\n");
+	ck_assert_str_eq(
+		answer, "{\"format\":1,\"epoch\":4294967295,\"left_s\":1,\"shared\":false,\"fingerprint\":\"00000000\","
+			"\"next_from\":null}\n");
 }
 END_TEST
 
@@ -688,7 +730,7 @@ static Suite *report_suite(void)
 	tcase_add_test(answers, a_server_without_window_scaling_has_wscale_null);
 	tcase_add_test(answers, sources_json_tells_each_source_and_their_order);
 	tcase_add_test(answers, with_nothing_to_tell_the_lists_are_empty);
-	tcase_add_test(answers, status_tells_thresholds_and_counters_in_about_ten_lines);
+	tcase_add_test(answers, status_of_four_services_fits_ten_lines);
 	tcase_add_test(answers, status_in_peace_says_so);
 	tcase_add_test(answers, status_of_an_observer_says_would);
 	tcase_add_test(answers, status_of_many_services_stays_short);
@@ -703,6 +745,8 @@ static Suite *report_suite(void)
 	tcase_add_test(answers, a_list_tells_networks_and_where_they_come_from);
 	tcase_add_test(answers, bans_tell_how_long_they_last);
 	tcase_add_test(answers, what_was_done_is_told);
+	tcase_add_test(answers, an_error_is_told_in_the_form_asked_for);
+	tcase_add_test(answers, what_is_not_utf8_is_told_nevertheless);
 	tcase_add_test(answers, checks_are_told_one_by_one_and_counted);
 	tcase_add_test(answers, checks_json_has_every_key_of_the_contract);
 	tcase_add_test(answers, the_epoch_is_told_with_the_secret_of_it_and_the_next);

@@ -175,7 +175,8 @@ START_TEST(a_file_of_another_user_is_refused)
 
 	write_text("0 " KEY_A "\n");
 	ck_assert_int_eq(chown(path, STRANGER, 0), 0);
-	snprintf(what, sizeof(what), ": it belongs to user 65534: a secret belongs to root: chown root %s", path);
+	snprintf(what, sizeof(what),
+		 ": it belongs to user 65534: a secret belongs to the user that synmoatd runs as: chown root %s", path);
 	refuses(what);
 }
 END_TEST
