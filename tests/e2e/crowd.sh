@@ -85,12 +85,15 @@ slow_backend()
     check "slow backend: the log says so" wait_until 3 logged "slow backend" 1
     check "slow backend: the log says what would not help" \
         grep -Eq 'class="slow backend".*would not help|would not help.*class="slow backend"' "$WORK/daemon.log"
+    check "slow backend: it is an event, but no attack" told pressed \
+        '.fields | .class == "slow backend" and .reason == "slow backend" and .completed_percent >= 0'
     check "slow backend: no service is armed while it is stuck" unarmed 80
     kill -USR1 $server
     crowd_wait
     check "slow backend: when it accepts, $WAITING of $WAITING clients are served" \
         crowd_is ".ok == $WAITING and .failed == 0"
     check "slow backend: then the service is calm again" wait_until 30 service_is 80 character calm
+    check "slow backend: that is an event" wait_until 2 told relieved '.fields.class == "slow backend"'
     watch_end
     never_armed "slow backend"
     check "slow backend: the log tells begin and end" wait_until 5 logged "slow backend" 2

@@ -80,6 +80,8 @@ never_through()
         name="IPv$f: a server that answers around us, flooded"
         flood_start 2000 4 "$HOST" 80
         check "$name: the log says why it is not armed" wait_until 5 said_times 1
+        check "$name: that is an event" told asymmetric "(.level == \"warning\" and .fields.service == \"web$f\"
+            and .fields.endpoint == \"$(url_host "$HOST"):80\")"
         flood_wait
         check "$name: it is not armed" unarmed 80
         check "$name: the log says so once" said_times 1

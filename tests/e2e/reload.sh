@@ -72,5 +72,13 @@ check "what was allowed by hand is kept" list_has allow 203.0.114.0/24
 check "what the first configuration denied is not" list_lacks deny 198.51.100.0/24
 check "every reload is logged" test "$(log_lines reloaded)" -ge "$RELOADS"
 check "no handover failed" test "$(counter handover_failed)" -eq 0
+
+check "what counts at once: the answer says no more" test "$(ctl reload)" = "ok: configuration reloaded"
+config_write "$(config 192.0.2.0/25 2)
+    control = { socket = \"$WORK/ctl.sock\"; access = \"everybody\"; }; metrics = { listen = \"127.0.0.1:9464\"; };"
+check "what waits for a restart: the answer says what" test "$(ctl reload)" = \
+    "ok: configuration reloaded; at a restart only: control, metrics"
+check "what waits for a restart: an event, too" told restart-needed '.fields.keys == "control, metrics"'
+check "what waits for a restart: it does" test "$(stat -c %a "$WORK/ctl.sock")" = 660
 check "the service disarms by itself" wait_until 15 unarmed 80
 check "a clean stop" daemon_stop
