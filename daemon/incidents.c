@@ -13,11 +13,6 @@ static void address_text(const struct addr *addr, char text[INET6_ADDRSTRLEN])
 	inet_ntop(addr_is_v4(addr) ? AF_INET : AF_INET6, addr_wire(addr), text, INET6_ADDRSTRLEN);
 }
 
-static unsigned percent(uint64_t part, uint64_t whole)
-{
-	return whole ? (unsigned)(part >= whole ? 100 : part * 100 / whole) : 0;
-}
-
 static void service_fields(const struct service *service, struct event *event)
 {
 	char endpoint[REGISTRY_ENDPOINT_BYTES];
@@ -44,14 +39,14 @@ static struct seen seen_of(const struct supervisor *supervisor, unsigned index, 
 		.class = character_name(supervisor->incidents[index].character),
 		.heaviest = "none",
 		.signature = "none",
-		.completed_percent = percent(observed->completed, observed->begun),
+		.completed_percent = tally_percent(observed->completed, observed->begun),
 	};
 
 	if (seen.top)
 		address_text(&seen.top->net, seen.heaviest);
 	if (seen.commonest)
 		tally_signature_text(&seen.commonest->signature, seen.signature);
-	seen.signature_percent = percent(tally_certain(seen.commonest), look->sketch.syns);
+	seen.signature_percent = tally_percent(tally_certain(seen.commonest), look->sketch.syns);
 	return seen;
 }
 

@@ -124,11 +124,6 @@ static void describe_service(const struct supervisor *supervisor, unsigned slot,
 	memcpy(shown->address, address, sizeof(shown->address));
 }
 
-static unsigned percent(uint64_t part, uint64_t whole)
-{
-	return whole ? (unsigned)(part >= whole ? 100 : part * 100 / whole) : 0;
-}
-
 static void source_text(const struct addr *net, const struct source_prefixes *prefixes, char text[REPORT_SOURCE_BYTES])
 {
 	struct cidr cidr = {*net, addr_is_v4(net) ? (uint8_t)(CIDR_V4_BITS + prefixes->v4_bits) : prefixes->v6_bits};
@@ -150,9 +145,9 @@ static void describe_traffic(struct gathering *all, size_t index, struct report_
 	shown->distinct_sources = tally_distinct(sketch);
 	numbers->begun = (uint64_t)window->begun + window->cookies_sent;
 	numbers->completed = (uint64_t)window->completed + window->cookies_returned;
-	shown->completion_percent = percent(numbers->completed, numbers->begun);
-	shown->top_source_percent = percent(tally_certain(heaviest), sketch->syns);
-	shown->signature_percent = percent(tally_certain(commonest), sketch->syns);
+	shown->completion_percent = tally_percent(numbers->completed, numbers->begun);
+	shown->top_source_percent = tally_percent(tally_certain(heaviest), sketch->syns);
+	shown->signature_percent = tally_percent(tally_certain(commonest), sketch->syns);
 	_Static_assert(sizeof(shown->signature) >= TALLY_SIGNATURE_BYTES, "a signature fits");
 	if (heaviest)
 		source_text(&heaviest->net, &all->prefixes, shown->top_source);

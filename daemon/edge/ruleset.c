@@ -110,11 +110,11 @@ static void rules_syn(struct ruleset *ruleset, const struct ruleset_wanted *want
 }
 
 static const char *const chains[] = {
-	"incoming_tcp", "syn",          "syn_armed", "syn_watched",  "screen",        "queue_syn",    "queue_syn_armed",
-	"ack",          "ack_armed",    "marked",    "unproven",     "stray",         "unasked",      "unasked_answer",
-	"syn_fin",      "syn_fin_drop", "syn_fin",   "syn_fin_drop", "watched",       "know",         "established",
-	"answers",      "resets",       "errors",    "queue_answer", "server_strays", "server_stray", "known_stray",
-	"first_ack",    "fresh",        "speaks",    "spoke",        "untimely",      "hush",
+	"incoming_tcp", "syn",          "syn_armed", "syn_watched",   "screen",       "queue_syn",   "queue_syn_armed",
+	"ack",          "ack_armed",    "marked",    "unproven",      "stray",        "unasked",     "unasked_answer",
+	"syn_fin",      "syn_fin_drop", "watched",   "know",          "established",  "answers",     "resets",
+	"errors",       "queue_answer", "first_ack", "server_strays", "server_stray", "known_stray", "fresh",
+	"speaks",       "spoke",        "untimely",  "hush",
 };
 
 /* Each hook costs every packet: it is made when it is first needed, and not taken away again: see ruleset_quiet(). */

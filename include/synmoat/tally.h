@@ -161,4 +161,10 @@ static inline uint64_t tally_certain(const struct tally_top *top)
 	return top ? top->syns - top->over : 0;
 }
 
+/* Rounded down, at most 100; of nothing, 0. */
+static inline unsigned tally_percent(uint64_t part, uint64_t whole)
+{
+	return whole ? (unsigned)(part >= whole ? 100 : part * 100 / whole) : 0;
+}
+
 #endif
