@@ -242,6 +242,15 @@ static void handle_odd_syn(struct worker *worker, struct queue *queue, const str
 		queue_pass_in_order(queue, packet->id, mark_treated(packet->mark, TREAT_SEEN));
 }
 
+/* It was queued before the rules knew that cookies are sent, and so has not passed those which forget the connection that
+ * its two ends may have had before: as one of that, the ACK that brings the cookie back would go past us. */
+static bool came_too_early(const struct worker *worker, const struct queue *queue, const struct queued *packet,
+			   const struct segment *syn, uint64_t now_ns)
+{
+	return queue == worker->lanes[LANE_WATCHED].queue && (packet->mark & MARK_BITS) != MARK_AGAIN &&
+	       guard_challenges(&worker->guard, syn, now_ns);
+}
+
 static void handle_syn(struct worker *worker, struct queue *queue, const struct queued *packet, uint64_t now_ns)
 {
 	struct decision decision;
@@ -249,6 +258,10 @@ static void handle_syn(struct worker *worker, struct queue *queue, const struct 
 
 	if (packet_parse(packet->data, packet->bytes, &segment) != PACKET_TCP) {
 		handle_odd_syn(worker, queue, packet);
+		return;
+	}
+	if (came_too_early(worker, queue, packet, &segment, now_ns)) {
+		queue_repeat_in_order(queue, packet->id, (packet->mark & ~MARK_BITS) | MARK_AGAIN);
 		return;
 	}
 	guard_syn(&worker->guard, &segment, packet->interface, now_ns, &decision);

@@ -260,6 +260,20 @@ enum outcome guard_explain(const struct guard *guard, const struct addr *client,
 	return outcome;
 }
 
+bool guard_challenges(const struct guard *guard, const struct segment *syn, uint64_t now_ns)
+{
+	int index = service_map_find(guard->map, &syn->destination, syn->destination_port);
+	struct flow flow = flow_from_client(syn);
+	enum outcome outcome;
+
+	if (index < 0 || guard->limits.observe ||
+	    atomic_load_explicit(&guard->services[index].posture, memory_order_acquire) == SERVICE_WATCHING)
+		return false;
+	outcome = syn_outcome(guard, &guard->services[index], source_find(guard->sources, &syn->source),
+			      halfopen_find(guard->halfopen, &flow), now_ns);
+	return outcome == OUTCOME_SYN_CHALLENGED || outcome == OUTCOME_SYN_SOURCE_CHALLENGED;
+}
+
 /* Challenged, unless the answer may not be sent. */
 static void syn_to_challenge(struct guard *guard, const struct segment *syn, unsigned index, struct source *source,
 			     enum outcome outcome, uint64_t now_ns, struct decision *decision)

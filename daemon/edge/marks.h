@@ -20,6 +20,7 @@ enum {
 	MARK_UNPROVEN = MARK_KIND(TREAT_UNPROVEN),   /* packet */
 	MARK_UNTRACKED = MARK_KIND(5),               /* packet of our own */
 	MARK_FIRST_ACK = MARK_KIND(6),               /* packet, on its way into the queue */
+	MARK_AGAIN = MARK_KIND(7),                   /* packet: a SYN that goes through the rules once more */
 	MARK_HANDED_OVER = MARK_KIND(12),            /* connection, for its lifetime */
 	MARK_SEEN = MARK_KIND(TREAT_SEEN),           /* packet: a SYN that somebody has decided about */
 	MARK_STRAY = MARK_KIND(TREAT_STRAY),         /* packet */

@@ -275,7 +275,7 @@ static void end_run(struct queue *queue)
 {
 	if (queue->run.open)
 		put_verdict(queue, NFQNL_MSG_VERDICT_BATCH, queue->run.last_id, queue->run.verdict,
-			    queue->run.verdict == NF_ACCEPT ? &queue->run.mark : NULL, NULL, 0);
+			    queue->run.verdict == NF_DROP ? NULL : &queue->run.mark, NULL, 0);
 	queue->run.open = false;
 }
 
@@ -294,6 +294,11 @@ void queue_pass_in_order(struct queue *queue, uint32_t id, uint32_t mark)
 void queue_drop_in_order(struct queue *queue, uint32_t id)
 {
 	verdict_in_order(queue, id, NF_DROP, 0);
+}
+
+void queue_repeat_in_order(struct queue *queue, uint32_t id, uint32_t mark)
+{
+	verdict_in_order(queue, id, NF_REPEAT, mark);
 }
 
 void queue_flush(struct queue *queue)

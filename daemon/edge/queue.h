@@ -64,6 +64,9 @@ void queue_drop(struct queue *queue, uint32_t id);
 void queue_pass_in_order(struct queue *queue, uint32_t id, uint32_t mark);
 void queue_drop_in_order(struct queue *queue, uint32_t id);
 
+/* Likewise: the packet goes through the rules that queued it once more, as they are now, and may come back. */
+void queue_repeat_in_order(struct queue *queue, uint32_t id, uint32_t mark);
+
 void queue_flush(struct queue *queue);
 
 /* Verdicts that the kernel refused so far. */

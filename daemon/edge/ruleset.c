@@ -74,10 +74,15 @@ static void rules_incoming(struct ruleset *ruleset, const struct ruleset_wanted 
 
 static void rule_queue_syn(struct ruleset *ruleset, const char *chain, bool seen, uint16_t first, bool pass_unheard)
 {
-	struct nftnl_rule *rule = nft_rule(&ruleset->nft, chain);
+	struct nftnl_rule *rule;
 
-	if (seen) /* it keeps this mark if it passes because the queue is full, or unheard */
+	if (seen) { /* it keeps this mark if it passes because the queue is full, or unheard */
+		rule = nft_rule(&ruleset->nft, chain);
+		nft_match_mark(rule, MARK_BITS, MARK_AGAIN, false);
 		nft_set_mark(rule, MARK_BITS, MARK_SEEN);
+		nft_rule_end(&ruleset->nft, rule);
+	}
+	rule = nft_rule(&ruleset->nft, chain);
 	nft_queue(&ruleset->nft, rule, first, ruleset->setup.shards, pass_unheard);
 	nft_rule_end(&ruleset->nft, rule);
 }

@@ -123,6 +123,9 @@ void guard_free(struct guard *guard);
 void guard_syn(struct guard *guard, const struct segment *syn, uint32_t interface, uint64_t now_ns,
 	       struct decision *decision);
 
+/* Whether guard_syn() would challenge this SYN. Nothing is counted. */
+bool guard_challenges(const struct guard *guard, const struct segment *syn, uint64_t now_ns);
+
 /* What would become of a SYN from `client` to service `index` right now: the outcome that guard_syn() would count for a
  * new handshake. */
 enum outcome guard_explain(const struct guard *guard, const struct addr *client, unsigned index, uint64_t now_ns);
