@@ -30,6 +30,7 @@ struct gathering {
 	enum source_order top_order;
 	struct source top[COMMAND_TOP_MAX * 2]; /* the best so far, and one shard's */
 	unsigned top_count;
+	uint64_t spill_lost[WORKERS_MAX];
 	struct report_source sources[COMMAND_TOP_MAX];
 };
 
@@ -47,6 +48,8 @@ static void job_gather(struct worker *worker, void *argument)
 	report->counters[OUTCOME_VERDICT_ERROR] += queue_errors(worker->flow_queue);
 	for (unsigned i = 0; i < WORKER_LANES; i++)
 		report->counters[OUTCOME_VERDICT_ERROR] += queue_errors(worker->lanes[i].queue);
+	if (worker->spill)
+		all->spill_lost[worker->setup.shard] = spill_lost(worker->spill);
 	report->half_open_entries += halfopen_count(worker->guard.halfopen);
 	report->source_entries += source_count(worker->guard.sources);
 	all->metrics.handover_entries += splice_waiting(worker->guard.splices);
@@ -249,6 +252,9 @@ static struct gathering *gather(struct supervisor *supervisor, unsigned top_most
 	report->bans = count_bans(supervisor);
 	kernel_counters_read(&all->metrics.kernel, supervisor->config.queues.first,
 			     supervisor->shards * (WORKER_LANES + 1));
+	for (unsigned i = 0; i < supervisor->shards; i++)
+		kernel_counters_add_lost(&all->metrics.kernel, supervisor->workers[i].setup.spill_group,
+					 all->spill_lost[i]);
 	report->counters[OUTCOME_QUEUE_DROPPED] = kernel_counters_queue_dropped(&all->metrics.kernel);
 	return all;
 }

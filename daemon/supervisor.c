@@ -199,6 +199,8 @@ static int open_workers(struct supervisor *supervisor)
 			.syn_queues = {[LANE_WATCHED] = (uint16_t)(config->queues.first + i),
 				       [LANE_ARMED] = (uint16_t)(config->queues.first + 2 * supervisor->shards + i)},
 			.flow_queue = (uint16_t)(config->queues.first + supervisor->shards + i),
+			.spill = config->queues.spill == SPILL_ANSWER,
+			.spill_group = (uint16_t)(config->queues.first + 2 * supervisor->shards + i),
 			.pass_when_full = {[LANE_WATCHED] = supervisor_passes_unseen(config, false),
 					   [LANE_ARMED] = supervisor_passes_unseen(config, true)},
 			.alarm_fd = supervisor->alarm_fd,
@@ -251,6 +253,21 @@ static void free_workers(struct supervisor *supervisor)
 		free(supervisor->metrics[i].text);
 }
 
+/* Says why the SYNs that are beyond the queues cannot be had; 0 = they can. */
+static int find_spill_error(const struct supervisor *supervisor)
+{
+	for (unsigned i = 0; i < supervisor->shards; i++) {
+		const struct worker *worker = &supervisor->workers[i];
+
+		if (worker->spill)
+			continue;
+		log_warn("all SYNs of a flood are queued, which is slow: NFLOG group %u: %s", worker->setup.spill_group,
+			 worker->spill_errno == EPERM ? "another program has it" : strerror(worker->spill_errno));
+		return worker->spill_errno;
+	}
+	return 0;
+}
+
 static int open_rules(struct supervisor *supervisor)
 {
 	static enum service_posture watching[SERVICES_MAX];
@@ -259,6 +276,7 @@ static int open_rules(struct supervisor *supervisor)
 		.syn_first = (uint16_t)config->queues.first,
 		.flow_first = (uint16_t)(config->queues.first + supervisor->shards),
 		.armed_first = (uint16_t)(config->queues.first + 2 * supervisor->shards),
+		.spill_first = (uint16_t)(config->queues.first + 2 * supervisor->shards),
 		.gateway = config->mode == MODE_GATEWAY,
 		.shards = (uint16_t)supervisor->shards,
 		.ban_v4_bits = (uint8_t)config->sources.prefix_v4,
@@ -268,10 +286,14 @@ static int open_rules(struct supervisor *supervisor)
 	char error[256];
 	int failed;
 
+	setup.spill = config->queues.spill == SPILL_ANSWER && !find_spill_error(supervisor);
 	if (ruleset_open(&supervisor->ruleset, &setup, error, sizeof(error)) < 0) {
 		log_error("%s", error);
 		return -1;
 	}
+	if (setup.spill && !supervisor->ruleset.setup.spill)
+		log_warn(
+			"all SYNs of a flood are queued, which is slow: this kernel takes no log rule (CONFIG_NFT_LOG)");
 	if (config->mode == MODE_GATEWAY)
 		ruleset_keep(&supervisor->ruleset);
 	failed = supervisor_apply_rules(supervisor, watching);

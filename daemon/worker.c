@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,11 +17,13 @@
 
 #define NSEC_PER_MSEC 1000000ULL
 
-#define SYN_COPY_BYTES 512     /* IPv6 with extension headers, and a TCP header with all options */
-#define FLOW_COPY_BYTES 0xffff /* a third ACK's data goes on to the server by our hand */
-#define SYN_QUEUE_LENGTH 32768 /* packets */
-#define FLOW_BATCHES_MAX 8     /* per round, so that SYNs get their turn */
+#define SYN_COPY_BYTES 512      /* IPv6 with extension headers, and a TCP header with all options */
+#define FLOW_COPY_BYTES 0xffff  /* a third ACK's data goes on to the server by our hand */
+#define SYN_QUEUE_LENGTH 32768  /* packets */
+#define ARMED_QUEUE_LENGTH 8192 /* a client's SYN does not wait long behind a flood's, and a burst still fits */
+#define FLOW_BATCHES_MAX 8      /* per round, so that SYNs get their turn */
 #define TICK_MS 100
+#define NICE (-10) /* ksoftirqd has 0 */
 #define ARMING_PATIENCE_NS (100 * NSEC_PER_MSEC)
 
 uint64_t worker_now_ns(void)
@@ -324,6 +327,43 @@ static void serve_lane(struct worker *worker, struct syn_lane *lane, uint64_t no
 		lane->served = worker->question;
 }
 
+static void answer_spilled(struct worker *worker, const struct spilled *packet, const struct segment *syn,
+			   uint64_t now_ns)
+{
+	struct decision decision;
+
+	guard_spilled(&worker->guard, syn, packet->interface, now_ns, &decision);
+	if (decision.send == SEND_TO_CLIENT && packet->link)
+		count(worker, OUTCOME_SYNACK_UNSENT,
+		      inject_back(&worker->inject, &decision.segment, packet->interface, packet->link));
+	else
+		send_segment(worker, &decision);
+}
+
+/* What has spilled is answered a message at a time, so that ACKs get between. */
+static void serve_spill(struct worker *worker, uint64_t now_ns)
+{
+	struct spilled packets[SPILL_BATCH];
+	struct segment syns[SPILL_BATCH];
+	bool known[SPILL_BATCH];
+	unsigned received = worker->spill ? spill_receive(worker->spill, packets) : 0;
+
+	for (unsigned i = 0; i < received; i++) {
+		known[i] = packet_parse(packets[i].data, packets[i].bytes, &syns[i]) == PACKET_TCP;
+		if (known[i])
+			guard_spilled_soon(&worker->guard, &syns[i]);
+		count(worker, OUTCOME_SYN_RECEIVED, !known[i]);
+		count(worker, OUTCOME_SYN_MALFORMED, !known[i]);
+	}
+	for (unsigned i = 0; i < received; i++)
+		if (known[i])
+			answer_spilled(worker, &packets[i], &syns[i], now_ns);
+	if (received) {
+		count(worker, OUTCOME_SYNACK_UNSENT, inject_flush_back(&worker->inject));
+		flush_cookies(worker, now_ns);
+	}
+}
+
 static void serve_due(struct worker *worker, uint64_t now_ns)
 {
 	struct decision decision;
@@ -357,6 +397,7 @@ static bool wait_for_work(struct worker *worker)
 		{.fd = queue_fd(worker->flow_queue), .events = POLLIN},
 		{.fd = worker->arming_until_ns ? -1 : queue_fd(worker->lanes[LANE_WATCHED].queue), .events = POLLIN},
 		{.fd = worker->arming_until_ns ? -1 : queue_fd(worker->lanes[LANE_ARMED].queue), .events = POLLIN},
+		{.fd = worker->spill ? spill_fd(worker->spill) : -1, .events = POLLIN},
 	};
 
 	poll(fds, sizeof(fds) / sizeof(fds[0]), in_hand(worker) && !worker->arming_until_ns ? 0 : TICK_MS);
@@ -377,6 +418,9 @@ static void *worker_run(void *argument)
 {
 	struct worker *worker = argument;
 
+	/* When a flood takes the whole CPU, what the kernel takes in is worth nothing that is not answered. Where this is
+	 * not permitted, the unit says it. */
+	setpriority(PRIO_PROCESS, 0, NICE);
 	while (wait_for_work(worker)) {
 		uint64_t now_ns = worker_now_ns();
 
@@ -385,6 +429,7 @@ static void *worker_run(void *argument)
 		serve_flows(worker, now_ns);
 		for (unsigned i = 0; i < WORKER_LANES; i++)
 			serve_lane(worker, &worker->lanes[i], now_ns);
+		serve_spill(worker, now_ns);
 		serve_due(worker, now_ns);
 		answer(worker);
 	}
@@ -397,6 +442,7 @@ void worker_blank(struct worker *worker)
 {
 	for (unsigned i = 0; i < WORKER_LANES; i++)
 		worker->lanes[i] = (struct syn_lane){.queue = NULL};
+	worker->spill = NULL;
 	worker->flow_queue = NULL;
 	worker->wake_fd = -1;
 	worker->conntrack.socket = NULL;
@@ -412,8 +458,9 @@ static int open_queues(struct worker *worker)
 				   WORKER_FLOW_BATCH};
 
 	for (unsigned i = 0; i < WORKER_LANES; i++) {
-		struct queue_setup syn = {setup->syn_queues[i], SYN_COPY_BYTES, SYN_QUEUE_LENGTH,
-					  setup->pass_when_full[i], QUEUE_BATCH_MAX};
+		uint32_t length = i == LANE_ARMED ? ARMED_QUEUE_LENGTH : SYN_QUEUE_LENGTH;
+		struct queue_setup syn = {setup->syn_queues[i], SYN_COPY_BYTES, length, setup->pass_when_full[i],
+					  QUEUE_BATCH_MAX};
 
 		worker->lanes[i].queue = queue_open(&syn);
 		if (!worker->lanes[i].queue)
@@ -421,6 +468,20 @@ static int open_queues(struct worker *worker)
 	}
 	worker->flow_queue = queue_open(&flow);
 	return worker->flow_queue ? -1 : flow.number;
+}
+
+/* Without it all SYNs are queued. */
+static void open_spill(struct worker *worker)
+{
+	if (!worker->setup.spill)
+		return;
+	worker->spill = spill_open(worker->setup.spill_group);
+	worker->spill_errno = errno;
+	if (!worker->spill || inject_open_back(&worker->inject) == 0)
+		return;
+	worker->spill_errno = errno;
+	spill_close(worker->spill);
+	worker->spill = NULL;
 }
 
 static bool may_bind_queues(void)
@@ -470,6 +531,7 @@ int worker_open(struct worker *worker, const struct worker_setup *setup, char *e
 		worker_close(worker);
 		return -1;
 	}
+	open_spill(worker);
 	worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (worker->wake_fd < 0) {
 		snprintf(error, error_bytes, "eventfd: %s", strerror(errno));
@@ -577,6 +639,7 @@ void worker_close(struct worker *worker)
 {
 	for (unsigned i = 0; i < WORKER_LANES; i++)
 		queue_close(worker->lanes[i].queue);
+	spill_close(worker->spill);
 	queue_close(worker->flow_queue);
 	conntrack_close(&worker->conntrack);
 	inject_close(&worker->inject);

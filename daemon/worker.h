@@ -13,6 +13,7 @@
 #include "edge/conntrack.h"
 #include "edge/inject.h"
 #include "edge/queue.h"
+#include "edge/spill.h"
 #include "synmoat/guard.h"
 
 #define WORKERS_MAX 64
@@ -32,6 +33,8 @@ enum worker_lane {
 struct worker_setup {
 	unsigned shard;
 	uint16_t syn_queues[WORKER_LANES], flow_queue;
+	bool spill;           /* SYNs to armed services beyond what is queued are wanted, too: as copies, */
+	uint16_t spill_group; /* from this group of NFLOG */
 	bool pass_when_full[WORKER_LANES]; /* SYNs that do not fit; else they are dropped */
 	int alarm_fd; /* eventfd: raised when the supervisor has to do something: arm, ban, or note a server found */
 };
@@ -49,6 +52,8 @@ struct worker {
 	struct inject inject;
 	struct conntrack conntrack;
 	struct syn_lane lanes[WORKER_LANES];
+	struct spill *spill; /* SYNs to armed services beyond what is queued; NULL: they are all queued */
+	int spill_errno;     /* why */
 	struct queue *flow_queue;
 	uint64_t arming_until_ns; /* SYNs wait until the supervisor has armed, at most until then; 0 = they don't */
 

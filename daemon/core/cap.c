@@ -51,6 +51,11 @@ bool cap_take(struct cap *cap, const struct addr *addr, uint64_t now_ns)
 	return true;
 }
 
+void cap_soon(const struct cap *cap, const struct addr *addr)
+{
+	__builtin_prefetch(&cap->buckets[index_of(cap, addr)], 1);
+}
+
 bool cap_has(const struct cap *cap, const struct addr *addr, uint64_t now_ns)
 {
 	struct cap_bucket bucket = cap->buckets[index_of(cap, addr)];

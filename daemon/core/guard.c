@@ -14,13 +14,6 @@
 #define PROBE_HOPS_MIN 8  /* it is to reach the server */
 #define COOKIES_FAIL_NS (5 * NSEC_PER_SEC) /* before the next try, when they could not be sent */
 
-/* RFC 9293 3.7.1, RFC 8200 5: the segment everybody must take. */
-#define MSS_DEFAULT_V4 536
-#define MSS_DEFAULT_V6 1220
-/* Announced before the server's own is known: Ethernet's. The path or the client's MTU limits it further. */
-#define MSS_ANNOUNCED_V4 1460
-#define MSS_ANNOUNCED_V6 1440
-
 int guard_init(struct guard *guard, const struct guard_limits *limits, struct service *services,
 	       const struct cookie_secret *secret, const struct siphash_key *key, uint64_t now_ns)
 {
@@ -98,19 +91,25 @@ static bool half_open_begun(struct guard *guard, const struct flow *flow, const 
 
 /* ---- SYN ---- */
 
-static struct source *syn_count(struct guard *guard, const struct segment *syn, unsigned index, uint64_t now_ns)
+void guard_tally_syn(struct guard *guard, const struct segment *syn, unsigned index, uint64_t now_ns)
 {
 	struct tally_sight sight = {
 		.net = source_net(guard->sources, &syn->source),
 		.signature = tally_signature_of(syn),
 	};
-	struct source *source;
 	uint64_t words[2];
-	bool evicted;
 
 	memcpy(words, &sight.net, sizeof(words));
 	sight.hash = siphash(&guard->key, words, 2);
 	tally_syn(&guard->tallies[index], &sight, now_ns);
+}
+
+static struct source *syn_count(struct guard *guard, const struct segment *syn, unsigned index, uint64_t now_ns)
+{
+	struct source *source;
+	bool evicted;
+
+	guard_tally_syn(guard, syn, index, now_ns);
 	source = source_touch(guard->sources, &syn->source, now_ns, &evicted);
 	if (!source->syns && !source->completed)
 		policy_source_begins(source, now_ns);
@@ -186,78 +185,32 @@ static void syn_accept(struct guard *guard, const struct segment *syn, unsigned 
 		decision->trip = (int)index;
 }
 
-/* Answers as the server would, with the cookie for its ISN. TSval 0 makes a client forget about PAWS until the server's
- * own clock is heard (RFC 7323 5.5 has it compare with nothing yet; Linux and BSD take ts_recent 0 so). */
-static void syn_challenge(struct guard *guard, const struct segment *syn, unsigned index, struct decision *decision)
-{
-	bool v6 = !addr_is_v4(&syn->source);
-	struct service_learned learned = service_learned(&guard->services[index], v6);
-	bool wscale = syn->options.wscale >= 0 && learned.wscale >= 0;
-	bool timestamps = syn->options.timestamps && learned.timestamps;
-	struct cookie_options carried = {
-		.mss = syn->options.mss ? syn->options.mss : (v6 ? MSS_DEFAULT_V6 : MSS_DEFAULT_V4),
-		.wscale = (int8_t)(wscale ? syn->options.wscale : -1),
-		.sack = syn->options.sack && learned.sack,
-	};
-	struct flow flow = flow_from_client(syn);
-
-	guard_decide(decision, ACT_DROP, TREAT_PLAIN);
-	decision->send = SEND_TO_CLIENT;
-	decision->segment = (struct segment){
-		.source = syn->destination,
-		.destination = syn->source,
-		.source_port = syn->destination_port,
-		.destination_port = syn->source_port,
-		.seq = cookie_make(&guard->secret, &flow, syn->seq, &carried),
-		.ack = syn->seq + 1,
-		.flags = TCP_SYN | TCP_ACK,
-		.hops = HOPS_DEFAULT,
-		.window = learned.known ? learned.window : WINDOW_ANNOUNCED,
-		.options =
-			{
-				.mss = learned.known ? learned.mss : (v6 ? MSS_ANNOUNCED_V6 : MSS_ANNOUNCED_V4),
-				.wscale = (int8_t)(wscale ? learned.wscale : -1),
-				.sack = carried.sack,
-				.timestamps = timestamps,
-				.tsval = 0,
-				.tsecr = syn->options.tsval,
-			},
-	};
-}
-
 void guard_cookies_fail(struct guard *guard, uint64_t now_ns)
 {
 	guard->cookies_fail_until_ns = now_ns + COOKIES_FAIL_NS;
 }
 
-static enum outcome syn_outcome(const struct guard *guard, const struct service *service, const struct source *source,
-				bool begun, uint64_t now_ns)
+bool guard_cookies_off(const struct guard *guard, const struct service *service, uint64_t now_ns)
+{
+	return service->untracked || !service_may_be_answered_for(service) || now_ns < guard->cookies_fail_until_ns ||
+	       atomic_load_explicit(&service->exempt, memory_order_relaxed);
+}
+
+enum outcome guard_syn_outcome(const struct guard *guard, const struct service *service, const struct source *source,
+			       bool begun, uint64_t now_ns)
 {
 	uint32_t arm_at = atomic_load_explicit(&service->arm_at, memory_order_relaxed);
 	struct policy_syn syn = {
 		.source = source,
 		.half_open_limit = policy_limit(&guard->limits.policy, arm_at),
 		.posture = atomic_load_explicit(&service->posture, memory_order_acquire),
-		.cookies_off = service->untracked || !service_may_be_answered_for(service) ||
-			       now_ns < guard->cookies_fail_until_ns ||
-			       atomic_load_explicit(&service->exempt, memory_order_relaxed),
+		.cookies_off = guard_cookies_off(guard, service, now_ns),
 		.begun = begun,
 		.room = !atomic_load_explicit(&service->everybody, memory_order_relaxed) &&
 			service_held(service) < atomic_load_explicit(&service->crowd_at, memory_order_relaxed),
 	};
 
 	return policy_syn(&guard->limits.policy, &syn, now_ns);
-}
-
-enum outcome guard_explain(const struct guard *guard, const struct addr *client, unsigned index, uint64_t now_ns)
-{
-	const struct source *source = source_find(guard->sources, client);
-	enum outcome outcome = syn_outcome(guard, &guard->services[index], source, false, now_ns);
-	bool challenged = outcome == OUTCOME_SYN_CHALLENGED || outcome == OUTCOME_SYN_SOURCE_CHALLENGED;
-
-	if (challenged && !guard->limits.observe && !cap_has(guard->replies, client, now_ns))
-		return OUTCOME_SYN_CAPPED;
-	return outcome;
 }
 
 bool guard_challenges(const struct guard *guard, const struct segment *syn, uint64_t now_ns)
@@ -269,36 +222,41 @@ bool guard_challenges(const struct guard *guard, const struct segment *syn, uint
 	if (index < 0 || guard->limits.observe ||
 	    atomic_load_explicit(&guard->services[index].posture, memory_order_acquire) == SERVICE_WATCHING)
 		return false;
-	outcome = syn_outcome(guard, &guard->services[index], source_find(guard->sources, &syn->source),
+	outcome = guard_syn_outcome(guard, &guard->services[index], source_find(guard->sources, &syn->source),
 			      halfopen_find(guard->halfopen, &flow), now_ns);
 	return outcome == OUTCOME_SYN_CHALLENGED || outcome == OUTCOME_SYN_SOURCE_CHALLENGED;
+}
+
+enum outcome guard_explain(const struct guard *guard, const struct addr *client, unsigned index, uint64_t now_ns)
+{
+	const struct source *source = source_find(guard->sources, client);
+	enum outcome outcome = guard_syn_outcome(guard, &guard->services[index], source, false, now_ns);
+	bool challenged = outcome == OUTCOME_SYN_CHALLENGED || outcome == OUTCOME_SYN_SOURCE_CHALLENGED;
+
+	if (challenged && !guard->limits.observe && !cap_has(guard->replies, client, now_ns))
+		return OUTCOME_SYN_CAPPED;
+	return outcome;
 }
 
 /* Challenged, unless the answer may not be sent. */
 static void syn_to_challenge(struct guard *guard, const struct segment *syn, unsigned index, struct source *source,
 			     enum outcome outcome, uint64_t now_ns, struct decision *decision)
 {
-	struct service *service = &guard->services[index];
-	const struct policy *policy = &guard->limits.policy;
-	uint32_t limit = policy_limit(policy, atomic_load_explicit(&service->arm_at, memory_order_relaxed));
-
 	if (outcome == OUTCOME_SYN_SOURCE_CHALLENGED)
-		service_wary_until(service, now_ns + policy->span_s * NSEC_PER_SEC);
-	if (!guard->limits.observe && !cap_take(guard->replies, &syn->source, now_ns)) {
-		guard_count(guard, OUTCOME_SYN_CAPPED);
-		guard_decide(decision, ACT_DROP, TREAT_PLAIN);
+		service_wary_until(&guard->services[index], now_ns + guard->limits.policy.span_s * NSEC_PER_SEC);
+	if (!guard_may_reply(guard, syn, now_ns, decision))
 		return;
-	}
-	source->challenged += source->challenged < UINT32_MAX;
-	policy_challenged(policy, source, limit, now_ns);
-	if (guard->limits.observe) {
+	guard_source_challenged(guard, source, index, now_ns);
+	if (guard->limits.observe)
 		syn_accept(guard, syn, index, source, outcome, false, now_ns, decision);
-		return;
-	}
-	syn_challenge(guard, syn, index, decision);
-	guard->unheard[index]++;
-	tally_cookie_sent(&guard->tallies[index], outcome == OUTCOME_SYN_CHALLENGED, now_ns);
-	guard_count(guard, outcome);
+	else
+		guard_challenge(guard, syn, index, outcome, now_ns, decision);
+}
+
+bool guard_is_signed(const struct guard *guard, const struct segment *syn)
+{
+	return (syn->options.md5 && guard->limits.kernel_checks_md5) ||
+	       (syn->options.ao && guard->limits.kernel_checks_ao);
 }
 
 void guard_syn(struct guard *guard, const struct segment *syn, uint32_t interface, uint64_t now_ns,
@@ -320,15 +278,14 @@ void guard_syn(struct guard *guard, const struct segment *syn, uint32_t interfac
 		guard_decide(decision, ACT_PASS, TREAT_SEEN);
 		return;
 	}
-	if ((syn->options.md5 && guard->limits.kernel_checks_md5) ||
-	    (syn->options.ao && guard->limits.kernel_checks_ao)) {
+	if (guard_is_signed(guard, syn)) {
 		guard_count(guard, OUTCOME_SYN_SIGNED);
 		guard_decide(decision, ACT_PASS, TREAT_SEEN);
 		return;
 	}
 	service = &guard->services[index];
 	source = syn_count(guard, syn, (unsigned)index, now_ns);
-	outcome = syn_outcome(guard, service, source, begun, now_ns);
+	outcome = guard_syn_outcome(guard, service, source, begun, now_ns);
 	if (outcome == OUTCOME_SYN_ACCEPTED || outcome == OUTCOME_SYN_DIRECT) {
 		learn = learn_from(guard, (unsigned)index, v6, offered, now_ns);
 		if (service->host_bits && !learn && !begun) { /* nothing is armed on a network's account */

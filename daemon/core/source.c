@@ -194,6 +194,13 @@ struct source *source_find(struct source_table *table, const struct addr *addr)
 	return index ? &table->entries[index] : NULL;
 }
 
+void source_soon(struct source_table *table, const struct addr *addr)
+{
+	struct addr net = source_net(table, addr);
+
+	__builtin_prefetch(find_bucket(table, &net));
+}
+
 void source_completed(struct source_table *table, struct source *source, uint64_t now_ns)
 {
 	uint32_t now_s = (uint32_t)(now_ns / NSEC_PER_SEC);

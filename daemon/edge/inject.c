@@ -2,7 +2,9 @@
 #include "edge/inject.h"
 
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -44,6 +46,7 @@ static int open_raw(int family, uint32_t mark)
 
 void inject_blank(struct inject *inject)
 {
+	inject->back = NULL;
 	inject->waiting = 0;
 	inject->client_v4 = inject->client_v6 = -1;
 	inject->server_v4 = inject->server_v6 = -1;
@@ -51,6 +54,7 @@ void inject_blank(struct inject *inject)
 
 int inject_open(struct inject *inject)
 {
+	inject->back = NULL;
 	inject->waiting = 0;
 	inject->client_v4 = open_raw(AF_INET, MARK_UNTRACKED);
 	inject->server_v4 = open_raw(AF_INET, MARK_NONE);
@@ -64,6 +68,43 @@ int inject_open(struct inject *inject)
 	return -1;
 }
 
+static void close_back(struct inject_back *back)
+{
+	if (back && back->fd >= 0)
+		close(back->fd);
+	free(back);
+}
+
+/* It sends only: a packet socket of no protocol receives nothing. */
+int inject_open_back(struct inject *inject)
+{
+	struct inject_back *back = calloc(1, sizeof(*back));
+	int bytes = SEND_BUFFER_BYTES;
+	int on = 1;
+
+	if (!back)
+		return -1;
+	back->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (back->fd < 0 || setsockopt(back->fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on)) < 0) {
+		int error = errno;
+		close_back(back);
+		errno = error;
+		return -1;
+	}
+	setsockopt(back->fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
+	for (unsigned i = 0; i < INJECT_BATCH; i++) {
+		back->to[i].sll_family = AF_PACKET;
+		back->to[i].sll_halen = ETH_ALEN;
+		back->vectors[i].iov_base = back->bytes[i];
+		back->headers[i].msg_hdr = (struct msghdr){.msg_name = &back->to[i],
+							   .msg_namelen = sizeof(back->to[i]),
+							   .msg_iov = &back->vectors[i],
+							   .msg_iovlen = 1};
+	}
+	inject->back = back;
+	return 0;
+}
+
 void inject_close(struct inject *inject)
 {
 	int fds[] = {inject->client_v4, inject->client_v6, inject->server_v4, inject->server_v6};
@@ -71,6 +112,7 @@ void inject_close(struct inject *inject)
 	for (unsigned i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	close_back(inject->back);
 	inject_blank(inject);
 }
 
@@ -128,7 +170,54 @@ static void fill_control(struct msghdr *header, union source_control *control, c
 	memcpy(CMSG_DATA(message), is_v4 ? (const void *)&v4 : &v6, is_v4 ? sizeof(v4) : sizeof(v6));
 }
 
-/* Sends what waits for one family. sendmmsg() stops at the first failure: that one is counted and the rest tried. */
+/* sendmmsg() stops at the first failure: that one is counted and the rest tried. Returns how many failed. */
+static unsigned send_all(int fd, struct mmsghdr *headers, unsigned count)
+{
+	unsigned failed = 0;
+
+	for (unsigned sent = 0; sent < count;) {
+		int done = sendmmsg(fd, headers + sent, count - sent, 0);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0) {
+			failed++;
+			done = 1;
+		}
+		sent += (unsigned)done;
+	}
+	return failed;
+}
+
+unsigned inject_flush_back(struct inject *inject)
+{
+	struct inject_back *back = inject->back;
+	unsigned count = back ? back->waiting : 0;
+
+	if (!count)
+		return 0;
+	back->waiting = 0;
+	return send_all(back->fd, back->headers, count);
+}
+
+unsigned inject_back(struct inject *inject, const struct segment *segment, uint32_t interface, const uint8_t link[12])
+{
+	struct inject_back *back = inject->back;
+	uint16_t protocol = addr_is_v4(&segment->destination) ? htons(ETH_P_IP) : htons(ETH_P_IPV6);
+	unsigned at = back->waiting++;
+	uint8_t *bytes = back->bytes[at];
+
+	memcpy(bytes, link + ETH_ALEN, ETH_ALEN);
+	memcpy(bytes + ETH_ALEN, link, ETH_ALEN);
+	memcpy(bytes + 2 * ETH_ALEN, &protocol, sizeof(protocol));
+	back->to[at].sll_ifindex = (int)interface;
+	back->to[at].sll_protocol = protocol;
+	memcpy(back->to[at].sll_addr, bytes, ETH_ALEN);
+	back->vectors[at].iov_len =
+		INJECT_LINK_BYTES + segment_write(bytes + INJECT_LINK_BYTES, INJECT_CLIENT_BYTES, segment);
+	return back->waiting == INJECT_BATCH ? inject_flush_back(inject) : 0;
+}
+
+/* Sends what waits for one family. */
 static unsigned flush_family(struct inject *inject, bool v4)
 {
 	union endpoint_address to[INJECT_BATCH];
@@ -136,7 +225,6 @@ static unsigned flush_family(struct inject *inject, bool v4)
 	struct iovec vectors[INJECT_BATCH];
 	struct mmsghdr headers[INJECT_BATCH];
 	unsigned count = 0;
-	unsigned failed = 0;
 
 	for (unsigned i = 0; i < inject->waiting; i++) {
 		struct msghdr *header = &headers[count].msg_hdr; // cppcheck-suppress uninitvar ; its address only
@@ -150,17 +238,7 @@ static unsigned flush_family(struct inject *inject, bool v4)
 		fill_control(header, &controls[count], &inject->batch[i].source);
 		count++;
 	}
-	for (unsigned sent = 0; sent < count;) {
-		int done = sendmmsg(v4 ? inject->client_v4 : inject->client_v6, headers + sent, count - sent, 0);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0) {
-			failed++;
-			done = 1;
-		}
-		sent += (unsigned)done;
-	}
-	return failed;
+	return count ? send_all(v4 ? inject->client_v4 : inject->client_v6, headers, count) : 0;
 }
 
 unsigned inject_flush(struct inject *inject)

@@ -3,16 +3,31 @@
 #ifndef SYNMOAT_INJECT_H
 #define SYNMOAT_INJECT_H
 
+#include <linux/if_packet.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "synmoat/packet.h"
 
 #define INJECT_BATCH 64
 #define INJECT_CLIENT_BYTES SEGMENT_HEADERS_MAX /* nothing that goes to a client carries data */
 
+#define INJECT_LINK_BYTES 14 /* Ethernet's header */
+
+/* Segments that go out as they came in: to a neighbour, without routing. */
+struct inject_back {
+	int fd;
+	unsigned waiting;
+	uint8_t bytes[INJECT_BATCH][INJECT_LINK_BYTES + INJECT_CLIENT_BYTES];
+	struct sockaddr_ll to[INJECT_BATCH];
+	struct iovec vectors[INJECT_BATCH];
+	struct mmsghdr headers[INJECT_BATCH];
+};
+
 struct inject {
+	struct inject_back *back; /* NULL: none was opened */
 	int client_v4, client_v6; /* untracked, by mark */
 	int server_v4, server_v6;
 	unsigned waiting; /* segments to clients, not yet sent */
@@ -36,6 +51,14 @@ void inject_close(struct inject *inject);
  * segments could not be sent on that occasion. `interface` matters to link-local destinations only. */
 unsigned inject_to_client(struct inject *inject, const struct segment *segment, uint32_t interface);
 unsigned inject_flush(struct inject *inject);
+
+/* For inject_back(): -1 and errno on error. */
+int inject_open_back(struct inject *inject);
+
+/* A segment to a client, back over the link that its own came by: `link` is how that began, to whom and from whom.
+ * Collected and sent as with inject_to_client(), but past qdiscs and rules. */
+unsigned inject_back(struct inject *inject, const struct segment *segment, uint32_t interface, const uint8_t link[12]);
+unsigned inject_flush_back(struct inject *inject);
 
 /* A whole packet, as it is, to an address of this host. False if it could not be sent. */
 bool inject_untracked(struct inject *inject, const struct addr *destination, const uint8_t *packet, size_t bytes);

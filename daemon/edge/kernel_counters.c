@@ -92,9 +92,19 @@ void kernel_counters_read(struct kernel_counters *counters, unsigned first_queue
 	read_conntrack(counters);
 }
 
+void kernel_counters_add_lost(struct kernel_counters *counters, uint16_t number, uint64_t lost)
+{
+	for (unsigned i = 0; i < counters->queue_count; i++)
+		if (counters->queues[i].number == number) {
+			counters->queues[i].socket_full += lost;
+			return;
+		}
+	counters->lost += lost;
+}
+
 uint64_t kernel_counters_queue_dropped(const struct kernel_counters *counters)
 {
-	uint64_t dropped = 0;
+	uint64_t dropped = counters->lost;
 
 	for (unsigned i = 0; i < counters->queue_count; i++)
 		dropped += counters->queues[i].queue_full + counters->queues[i].socket_full;

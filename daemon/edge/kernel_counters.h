@@ -48,12 +48,16 @@ struct kernel_counters {
 	bool queues_known; /* it takes the right to read /proc/net/netfilter/nfnetlink_queue, which is root's, mode 0440 */
 	unsigned queue_count;
 	struct kernel_queue queues[KERNEL_QUEUES_MAX];
+	uint64_t lost; /* of which no queue here can tell */
 	bool conntrack_known;
 	struct kernel_conntrack conntrack;
 };
 
 /* Of the queues from `first_queue` on. */
 void kernel_counters_read(struct kernel_counters *counters, unsigned first_queue, unsigned queues);
+
+/* What had no room in our socket beside the queue of that number counts there. */
+void kernel_counters_add_lost(struct kernel_counters *counters, uint16_t number, uint64_t lost);
 
 /* Packets that the kernel dropped for lack of room in those queues, for whichever reason. */
 uint64_t kernel_counters_queue_dropped(const struct kernel_counters *counters);

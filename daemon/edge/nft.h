@@ -157,6 +157,10 @@ void nft_set_change(struct nftnl_rule *rule, const struct nft_set *set, uint32_t
 void nft_set_mark(struct nftnl_rule *rule, uint32_t clear, uint32_t set);
 void nft_set_ct_mark(struct nftnl_rule *rule, uint32_t clear, uint32_t set);
 
+void nft_match_not_ethernet(struct nftnl_rule *rule); /* the interface that it came in on */
+void nft_match_ipsec(struct nftnl_rule *rule);        /* it came out of a tunnel */
+void nft_match_cpu(struct nftnl_rule *rule, uint32_t mask, uint32_t value);
+void nft_log_to(struct nftnl_rule *rule, uint16_t group);
 void nft_limit_per_second(struct nftnl_rule *rule, uint64_t rate, uint32_t burst);
 void nft_notrack(struct nftnl_rule *rule);
 void nft_counter(struct nftnl_rule *rule);

@@ -3,6 +3,7 @@
 
 #include "edge/nft.h"
 
+#include <linux/if_arp.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 
@@ -261,6 +262,33 @@ void nft_limit_per_second(struct nftnl_rule *rule, uint64_t rate, uint32_t burst
 	nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_UNIT, 1);
 	nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_BURST, burst);
 	nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+}
+
+void nft_match_not_ethernet(struct nftnl_rule *rule)
+{
+	uint16_t ethernet = ARPHRD_ETHER;
+
+	load_meta(rule, NFT_META_IIFTYPE);
+	compare(rule, NFT_CMP_NEQ, &ethernet, sizeof(ethernet));
+}
+
+void nft_match_ipsec(struct nftnl_rule *rule)
+{
+	uint8_t yes = 1;
+
+	load_meta(rule, NFT_META_SECPATH);
+	compare(rule, NFT_CMP_EQ, &yes, sizeof(yes));
+}
+
+void nft_match_cpu(struct nftnl_rule *rule, uint32_t mask, uint32_t value)
+{
+	load_meta(rule, NFT_META_CPU);
+	masked_compare(rule, mask, value, true);
+}
+
+void nft_log_to(struct nftnl_rule *rule, uint16_t group)
+{
+	nftnl_expr_set_u16(expression(rule, "log"), NFTNL_EXPR_LOG_GROUP, group);
 }
 
 void nft_notrack(struct nftnl_rule *rule)

@@ -72,24 +72,23 @@ static void rules_incoming(struct ruleset *ruleset, const struct ruleset_wanted 
 	}
 }
 
-static void rule_queue_syn(struct ruleset *ruleset, const char *chain, bool seen, uint16_t first, bool pass_unheard)
+/* A SYN that has come too early goes through here again, and keeps its mark: worker.c. */
+static void rules_queue_watched(struct ruleset *ruleset, const struct ruleset_wanted *wanted, bool seen)
 {
 	struct nftnl_rule *rule;
 
-	if (seen) { /* it keeps this mark if it passes because the queue is full, or unheard */
-		rule = nft_rule(&ruleset->nft, chain);
+	if (seen) {
+		rule = nft_rule(&ruleset->nft, "queue_syn");
 		nft_match_mark(rule, MARK_BITS, MARK_AGAIN, false);
 		nft_set_mark(rule, MARK_BITS, MARK_SEEN);
 		nft_rule_end(&ruleset->nft, rule);
 	}
-	rule = nft_rule(&ruleset->nft, chain);
-	nft_queue(&ruleset->nft, rule, first, ruleset->setup.shards, pass_unheard);
-	nft_rule_end(&ruleset->nft, rule);
+	rule_queue_syn(ruleset, nft_rule(&ruleset->nft, "queue_syn"), false, ruleset->setup.syn_first,
+		       wanted->syn_pass_unheard);
 }
 
 static void rules_syn(struct ruleset *ruleset, const struct ruleset_wanted *wanted, bool light)
 {
-	const struct ruleset_setup *setup = &ruleset->setup;
 	bool seen = closed_wanted(ruleset, wanted) != RULESET_CLOSED_NONE;
 	struct nft *nft = &ruleset->nft;
 	const char *screen = wanted->service_count ? rules_screen(ruleset, wanted) : NULL;
@@ -110,16 +109,16 @@ static void rules_syn(struct ruleset *ruleset, const struct ruleset_wanted *want
 	if (light)
 		rules_flow_change(ruleset, "queue_syn", &ruleset->watched_v4, &ruleset->watched_v6,
 				  NFT_DYNSET_OP_UPDATE);
-	rule_queue_syn(ruleset, "queue_syn", seen, setup->syn_first, wanted->syn_pass_unheard);
-	rule_queue_syn(ruleset, "queue_syn_armed", seen, setup->armed_first, wanted->armed_pass_unheard);
+	rules_queue_watched(ruleset, wanted, seen);
+	rules_queue_armed(ruleset, wanted, seen);
 }
 
 static const char *const chains[] = {
-	"incoming_tcp", "syn",          "syn_armed", "syn_watched",   "screen",       "queue_syn",   "queue_syn_armed",
-	"ack",          "ack_armed",    "marked",    "unproven",      "stray",        "unasked",     "unasked_answer",
-	"syn_fin",      "syn_fin_drop", "watched",   "know",          "established",  "answers",     "resets",
-	"errors",       "queue_answer", "first_ack", "server_strays", "server_stray", "known_stray", "fresh",
-	"speaks",       "spoke",        "untimely",  "hush",
+	"incoming_tcp",   "syn",     "syn_armed",    "syn_watched", "screen",        "queue_syn",    "queue_syn_armed",
+	"spill",          "ack",     "ack_armed",    "marked",      "unproven",      "stray",        "unasked",
+	"unasked_answer", "syn_fin", "syn_fin_drop", "watched",     "know",          "established",  "answers",
+	"resets",         "errors",  "queue_answer", "first_ack",   "server_strays", "server_stray", "known_stray",
+	"fresh",          "speaks",  "spoke",        "untimely",    "hush",
 };
 
 /* Each hook costs every packet: it is made when it is first needed, and not taken away again: see ruleset_quiet(). */
@@ -240,9 +239,9 @@ int ruleset_apply(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
 	return error;
 }
 
-/* What a kernel may lack. Each is asked for with a table that never comes to be: 0, -ENOENT if the kernel has no such
- * expression, or another -errno. */
-static struct nftnl_rule *probe_begin(struct nft *nft)
+/* ---- what a kernel may lack ---- */
+
+struct nftnl_rule *probe_begin(struct nft *nft)
 {
 	nft->table = "synmoat_probe";
 	nft_begin(nft);
@@ -251,7 +250,7 @@ static struct nftnl_rule *probe_begin(struct nft *nft)
 	return nft_rule(nft, "probe");
 }
 
-static int probe_end(struct nft *nft, struct nftnl_rule *rule)
+int probe_end(struct nft *nft, struct nftnl_rule *rule)
 {
 	int error;
 
@@ -339,6 +338,7 @@ int ruleset_open(struct ruleset *ruleset, const struct ruleset_setup *setup, cha
 
 	nft->named_counters = probe_counter(nft) == 0; /* without: lists work, but nobody counts */
 	nft->reject = probe_reject(nft) == 0;          /* without: strays are dropped */
+	spill_init(ruleset);
 	ruleset->closed_inherited = probe_table(nft, RULESET_CLOSED);
 	failed = probe_queue(nft, true);
 	if (failed == -ENOENT)

@@ -25,6 +25,8 @@ struct ruleset_setup {
 	uint16_t syn_first;   /* SYNs, one queue per shard */
 	uint16_t armed_first; /* SYNs to armed services */
 	uint16_t flow_first;  /* everything else */
+	uint16_t spill_first; /* groups of NFLOG for SYNs to armed services beyond what is queued; one per shard */
+	bool spill;           /* somebody listens to them */
 	uint16_t shards;
 	bool gateway;        /* services are behind this host, conntrack is used from the start */
 	uint8_t ban_v4_bits; /* 1..32: how much of a source's address a ban covers, */
@@ -62,6 +64,7 @@ struct ruleset {
 	struct nft nft;
 	struct ruleset_setup setup;
 	struct mnl_socket *events; /* what others do to nftables */
+	bool ipsec;                /* the kernel can tell what came out of a tunnel */
 	bool built;
 	bool closed_built;
 	unsigned hooks;    /* those that have been made */

@@ -8,6 +8,7 @@
  * ruleset_light.c     before the first arming, without conntrack
  * ruleset_tracking.c  from the first arming on, and in front of servers always, with conntrack
  * ruleset_strays.c    segments without a connection; ICMP errors of translated ones
+ * ruleset_spill.c     SYNs beyond what a queue takes
  * ruleset_lists.c     who is let past and who is refused: allow, deny, bans
  *
  * rules_*() append to a transaction that the caller began. */
@@ -119,6 +120,14 @@ void rules_strays_forward(struct ruleset *ruleset, const struct ruleset_wanted *
 void rules_errors(struct ruleset *ruleset, const char *chain);
 void rules_errors_in(struct ruleset *ruleset);
 
+/* ---- ruleset_spill.c ---- */
+
+/* Whether there is such a rule: the kernel is asked with tables that never come to be. */
+void spill_init(struct ruleset *ruleset);
+/* A packet of `chain` that is to be queued; it keeps the mark of a SYN that is `seen` if it passes nevertheless. */
+void rule_queue_syn(struct ruleset *ruleset, struct nftnl_rule *rule, bool seen, uint16_t first, bool pass_unheard);
+void rules_queue_armed(struct ruleset *ruleset, const struct ruleset_wanted *wanted, bool seen);
+
 /* ---- ruleset_lists.c ---- */
 
 void lists_init(struct ruleset *ruleset);
@@ -141,5 +150,12 @@ void rules_count(struct ruleset *ruleset, struct nftnl_rule *rule, enum ruleset_
 /* The chain that lets pass who is allowed and refuses who is denied or banned; everybody else returns from it. NULL if
  * there is nobody of either kind: then there is no such rule. */
 const char *rules_screen(struct ruleset *ruleset, const struct ruleset_wanted *wanted);
+
+/* ---- ruleset.c ---- */
+
+/* What a kernel may lack. Each is asked for with a table that never comes to be: 0, -ENOENT if the kernel has no such
+ * expression, or another -errno. */
+struct nftnl_rule *probe_begin(struct nft *nft);
+int probe_end(struct nft *nft, struct nftnl_rule *rule);
 
 #endif

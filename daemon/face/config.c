@@ -185,6 +185,12 @@ static const char *const unseen_words[] = {
 	NULL,
 };
 
+static const char *const spill_words[] = {
+	[SPILL_ANSWER] = "answer",
+	[SPILL_OFF] = "off",
+	NULL,
+};
+
 static const char *const strays_words[] = {
 	[STRAYS_DROP] = "drop",
 	[STRAYS_RESET] = "reset",
@@ -246,6 +252,7 @@ static const struct key tables_keys[] = {
 static const struct key queues_keys[] = {
 	NUMBER("shards", queues.shards, 0, 64, 0, "(0: one per CPU)"),
 	NUMBER("first", queues.first, 0, 65000, 16384, ""),
+	WORD("spill", queues.spill, spill_words),
 };
 
 static const struct key control_keys[] = {
@@ -289,7 +296,8 @@ static const struct key root_section = {.read = reader_section, .keys = root_key
 
 _Static_assert(sizeof(enum config_policy) == sizeof(unsigned) && sizeof(enum config_action) == sizeof(unsigned) &&
 		       sizeof(enum config_access) == sizeof(unsigned) && sizeof(enum config_mode) == sizeof(unsigned) &&
-		       sizeof(enum config_unseen) == sizeof(unsigned) && sizeof(enum config_strays) == sizeof(unsigned),
+		       sizeof(enum config_unseen) == sizeof(unsigned) &&
+		       sizeof(enum config_spill) == sizeof(unsigned) && sizeof(enum config_strays) == sizeof(unsigned),
 	       "reader_word() stores an enum as unsigned");
 
 const struct key *config_keys(void)

@@ -46,6 +46,12 @@ enum config_access {
 	ACCESS_EVERYBODY, /* mode 0666; verbs that change something still need root or the group */
 };
 
+/* SYNs to armed services beyond the rate that is queued. */
+enum config_spill {
+	SPILL_ANSWER, /* over the link that they came by */
+	SPILL_OFF,    /* all are queued */
+};
+
 /* SYNs that cannot be looked at: because a queue is full, or because the daemon is gone. */
 enum config_unseen {
 	UNSEEN_PASS,       /* they go on */
@@ -122,6 +128,7 @@ struct config {
 	struct {
 		unsigned shards; /* 0 = one per CPU, at most 64 */
 		unsigned first;  /* number of the first NFQUEUE; 3 per shard follow. 0..65000 */
+		enum config_spill spill;
 	} queues;
 	struct {
 		char listen[CONFIG_LISTEN_BYTES]; /* "" = nowhere, "127.0.0.1:9464", "[::1]:9464" */

@@ -32,6 +32,9 @@ void cap_init(struct cap *cap, uint32_t per_s, const struct siphash_key *key, ui
 /* Takes a token of the address's network; false if there is none. */
 bool cap_take(struct cap *cap, const struct addr *addr, uint64_t now_ns);
 
+/* It is to be taken shortly: fetches what that takes into the CPU's cache. */
+void cap_soon(const struct cap *cap, const struct addr *addr);
+
 /* Whether cap_take() would find one. */
 bool cap_has(const struct cap *cap, const struct addr *addr, uint64_t now_ns);
 

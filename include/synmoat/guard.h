@@ -126,6 +126,14 @@ void guard_syn(struct guard *guard, const struct segment *syn, uint32_t interfac
 /* Whether guard_syn() would challenge this SYN. Nothing is counted. */
 bool guard_challenges(const struct guard *guard, const struct segment *syn, uint64_t now_ns);
 
+/* guard_spilled() is to follow shortly, for one of many. */
+void guard_spilled_soon(struct guard *guard, const struct segment *syn);
+
+/* A SYN to an armed service that is gone already, as it came beyond the rate that is queued: all that can be done is to
+ * answer it. */
+void guard_spilled(struct guard *guard, const struct segment *syn, uint32_t interface, uint64_t now_ns,
+		   struct decision *decision);
+
 /* What would become of a SYN from `client` to service `index` right now: the outcome that guard_syn() would count for a
  * new handshake. */
 enum outcome guard_explain(const struct guard *guard, const struct addr *client, unsigned index, uint64_t now_ns);

@@ -23,6 +23,7 @@
 	OUTCOME(SYN_SIGNED, "syn_signed", "SYNs with a signature for the kernel to check (TCP-MD5, TCP-AO), passed") \
 	OUTCOME(SYN_UNKNOWN, "syn_unknown", "SYNs to no service any more, passed") \
 	OUTCOME(SYN_MALFORMED, "syn_malformed", "SYNs that could not be parsed, dropped while armed") \
+	OUTCOME(SYN_SHED, "syn_shed", "SYNs beyond the queue's rate that no cookie may answer, dropped") \
 	OUTCOME(SYNACK_UNSENT, "synack_unsent", "cookies and resets to clients that could not be sent") \
 	OUTCOME(ACK_COOKIE_VALID, "ack_cookie_valid", "third ACKs with a valid cookie") \
 	OUTCOME(ACK_COOKIE_INVALID, "ack_cookie_invalid", "ACKs without one, left to conntrack") \

@@ -65,6 +65,9 @@ struct source *source_touch(struct source_table *table, const struct addr *addr,
 /* The address's entry or NULL; nothing moves. Valid until the next source_touch(). */
 struct source *source_find(struct source_table *table, const struct addr *addr);
 
+/* It is to be looked for shortly: fetches what that takes into the CPU's cache. */
+void source_soon(struct source_table *table, const struct addr *addr);
+
 /* It has completed a handshake, and is to be kept. Evicts nobody: all entries stay valid. */
 void source_completed(struct source_table *table, struct source *source, uint64_t now_ns);
 

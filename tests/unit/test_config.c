@@ -105,6 +105,7 @@ static void check_defaults(const struct config *checked)
 	ck_assert_uint_eq(checked->tables.bans, 65536);
 	ck_assert_uint_eq(checked->queues.shards, 0);
 	ck_assert_uint_eq(checked->queues.first, 16384);
+	ck_assert_int_eq(checked->queues.spill, SPILL_ANSWER);
 	ck_assert_str_eq(checked->control_socket, "/run/synmoat/control.sock");
 	ck_assert(!checked->has_control_group);
 	ck_assert_str_eq(checked->control_group, "");
@@ -811,7 +812,7 @@ START_TEST(an_unknown_key_is_answered_with_the_known_ones)
 		"hold_s, handshake_timeout_s");
 	refuses("tables = { x = 1; };\n",
 		"1: tables.x is not a known key: known are half_open, sources, handovers, bans");
-	refuses("queues = { x = 1; };\n", "1: queues.x is not a known key: known are shards, first");
+	refuses("queues = { x = 1; };\n", "1: queues.x is not a known key: known are shards, first, spill");
 	refuses("control = { x = 1; };\n", "1: control.x is not a known key: known are socket, group, access");
 	refuses("sources = { x = 1; };\n", "1: sources.x is not a known key: known are half_open_limit, prefix_v4, "
 					   "prefix_v6, proven_s, direct_half_open");

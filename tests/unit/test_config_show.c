@@ -20,7 +20,7 @@
 	"rate_limit = { connections_per_s = 1; burst = 99; action = \"reset\"; ban_s = 1; };\n" \
 	"reflection = { unanswered_per_s = 1999; };\n" \
 	"tables = { half_open = 262143; sources = 262142; handovers = 16383; bans = 65535; };\n" \
-	"queues = { shards = 1; first = 16383; };\n" \
+	"queues = { shards = 1; first = 16383; spill = \"off\"; };\n" \
 	"control = { socket = \"/run/other.sock\"; group = \"root\"; access = \"everybody\"; };\n"
 
 static char path[] = "/tmp/synmoat-show-XXXXXX";
