@@ -49,6 +49,8 @@ static void send_segment(struct worker *worker, const struct decision *decision)
 		unsent = inject_to_client(&worker->inject, &decision->segment, decision->interface);
 	else if (decision->send == SEND_TO_SERVER)
 		inject_to_server(&worker->inject, &decision->segment); /* if it fails: the server asks again */
+	if (decision->send == SEND_TO_SERVER)
+		inject_flush_servers(&worker->inject);
 	count(worker, OUTCOME_SYNACK_UNSENT, unsent);
 }
 
@@ -76,33 +78,77 @@ static void act_on_rest(struct worker *worker, const struct decision *decision)
 	send_segment(worker, decision);
 }
 
-static void take_over(struct worker *worker, const struct queued *packet, const struct conntrack_entry *entry,
-		      struct decision *decision, uint64_t now_ns)
+static void take_over(struct worker *worker, const struct decision *decision)
 {
 	struct splice *splice = decision->splice;
-	struct conntrack_splice translation = {
+
+	for (unsigned i = 0; i < splice->held_count; i++)
+		queue_release(worker->flow_queue, splice->held[i]);
+	guard_taken_over(&worker->guard, splice, worker_now_ns()); /* a batch may have been long */
+}
+
+static void take_over_failed(struct worker *worker, struct splice *splice)
+{
+	struct decision decision;
+
+	guard_take_over_failed(&worker->guard, splice, worker_now_ns(), &decision);
+	act_on_rest(worker, &decision);
+}
+
+static void prepare(const struct decision *decision, struct conntrack_handover *handover)
+{
+	const struct splice *splice = decision->splice;
+
+	handover->splice = (struct conntrack_splice){
 		.delta = decision->delta,
-		.mark = (entry->mark & ~MARK_BITS) | MARK_HANDED_OVER,
+		.mark = (handover->entry.mark & ~MARK_BITS) | MARK_HANDED_OVER,
 		.wscale = decision->wscale,
 		.sack = decision->sack,
 		.client_wscale = (uint8_t)splice->options.wscale,
 		.server_wscale = (uint8_t)decision->server_wscale,
 	};
+}
 
-	queue_drop(worker->flow_queue, packet->id);
-	if (decision->found)
-		raise_alarm(worker);
-	if (conntrack_splice(&worker->conntrack, entry, &translation) < 0) {
-		count(worker, OUTCOME_CONNTRACK_ERROR, 1);
-		guard_take_over_failed(&worker->guard, splice, now_ns, decision);
-		act_on_rest(worker, decision);
+/* All handovers whose answers have come in this batch, step by step: so each step is one system call for all. */
+static void take_over_all(struct worker *worker)
+{
+	struct conntrack_handover handovers[CONNTRACK_BATCH];
+	unsigned taken = worker->taken_count;
+	bool found[CONNTRACK_BATCH];
+
+	if (!taken)
 		return;
+	for (unsigned i = 0; i < taken; i++)
+		handovers[i].flow = worker->taken[i].splice->flow;
+	conntrack_get_all(&worker->conntrack, handovers, taken);
+	for (unsigned i = 0; i < taken; i++) {
+		found[i] = !handovers[i].error;
+		if (found[i])
+			prepare(&worker->taken[i], &handovers[i]);
 	}
-	inject_to_server(&worker->inject,
-			 &decision->segment); /* if it fails, the server repeats its SYN-ACK to the client */
-	for (unsigned i = 0; i < splice->held_count; i++)
-		queue_release(worker->flow_queue, splice->held[i]);
-	guard_taken_over(&worker->guard, splice, worker_now_ns()); /* a batch may have been long */
+	conntrack_splice_all(&worker->conntrack, handovers, taken);
+	for (unsigned i = 0; i < taken; i++)
+		if (!handovers[i].error) /* if it fails, the server repeats its SYN-ACK to the client */
+			inject_to_server(&worker->inject, &worker->taken[i].segment);
+	inject_flush_servers(&worker->inject);
+	worker->taken_count = 0;
+	for (unsigned i = 0; i < taken; i++) {
+		count(worker, OUTCOME_CONNTRACK_ERROR, handovers[i].error != 0);
+		if (!handovers[i].error)
+			take_over(worker, &worker->taken[i]);
+		else if (found[i])
+			take_over_failed(worker, worker->taken[i].splice);
+		/* else the server repeats its answer */
+	}
+}
+
+/* Before something is decided about a handover that is to be done in this batch. */
+static const struct splice *being_taken(const struct worker *worker, const struct flow *flow)
+{
+	for (unsigned i = 0; i < worker->taken_count; i++)
+		if (memcmp(&worker->taken[i].splice->flow, flow, sizeof(*flow)) == 0)
+			return worker->taken[i].splice;
+	return NULL;
 }
 
 /* Exactly one verdict, or the packet's id goes to those held. */
@@ -174,21 +220,34 @@ static void handle_error(struct worker *worker, struct queued *packet)
 static void handle_answer(struct worker *worker, struct queued *packet, const struct segment *answer, uint64_t now_ns)
 {
 	struct flow flow = flow_from_server(answer); /* as the client sees it, for no NAT is left to be done */
-	const struct splice *splice = splice_find(worker->guard.splices, &flow);
-	struct conntrack_entry entry = {.mark = 0};
 	struct decision decision;
 
-	if (splice && conntrack_get(&worker->conntrack, &flow, false, &entry) < 0 && !(answer->flags & TCP_RST)) {
-		count(worker, OUTCOME_CONNTRACK_ERROR,
-		      1); /* which does forget connections whose only answer is a RST */
-		queue_drop(worker->flow_queue, packet->id); /* the server repeats it */
+	if (being_taken(worker, &flow))
+		take_over_all(worker);
+	guard_answer(&worker->guard, &flow, answer, now_ns, &decision);
+	if (decision.act != ACT_TAKE_OVER) {
+		act_on_flow(worker, packet, &decision);
 		return;
 	}
-	guard_answer(&worker->guard, &flow, answer, now_ns, &decision);
-	if (decision.act == ACT_TAKE_OVER)
-		take_over(worker, packet, &entry, &decision, now_ns);
-	else
-		act_on_flow(worker, packet, &decision);
+	queue_drop(worker->flow_queue, packet->id);
+	if (decision.found)
+		raise_alarm(worker);
+	worker->taken[worker->taken_count++] = decision;
+	if (worker->taken_count == CONNTRACK_BATCH)
+		take_over_all(worker);
+}
+
+/* What the client sends while its handover waits for the end of the batch is held; but not another connection's. */
+static void handle_ack(struct worker *worker, struct queued *packet, const struct segment *ack, uint64_t now_ns)
+{
+	struct flow flow = flow_from_client(ack);
+	const struct splice *taken = being_taken(worker, &flow);
+	struct decision decision;
+
+	if (taken && taken->cookie != ack->ack - 1)
+		take_over_all(worker);
+	guard_ack(&worker->guard, ack, packet->interface, now_ns, &decision);
+	act_on_flow(worker, packet, &decision);
 }
 
 /* Queued before conntrack, not behind it. */
@@ -222,10 +281,11 @@ static void handle_flow(struct worker *worker, struct queued *packet, uint64_t n
 		handle_answer(worker, packet, &segment, now_ns);
 		return;
 	}
-	if (!from_raw(packet))
-		guard_first_ack(&worker->guard, &segment, now_ns, &decision);
-	else
-		guard_ack(&worker->guard, &segment, packet->interface, now_ns, &decision);
+	if (from_raw(packet)) {
+		handle_ack(worker, packet, &segment, now_ns);
+		return;
+	}
+	guard_first_ack(&worker->guard, &segment, now_ns, &decision);
 	act_on_flow(worker, packet, &decision);
 }
 
@@ -283,6 +343,7 @@ static void serve_flows(struct worker *worker, uint64_t now_ns)
 
 		for (unsigned i = 0; i < received; i++)
 			handle_flow(worker, &packets[i], now_ns);
+		take_over_all(worker);
 		queue_flush(worker->flow_queue);
 		if (received < WORKER_FLOW_BATCH)
 			return;
@@ -444,6 +505,7 @@ void worker_blank(struct worker *worker)
 		worker->lanes[i] = (struct syn_lane){.queue = NULL};
 	worker->spill = NULL;
 	worker->flow_queue = NULL;
+	worker->taken_count = 0;
 	worker->wake_fd = -1;
 	worker->conntrack.socket = NULL;
 	inject_blank(&worker->inject);

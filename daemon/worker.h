@@ -55,6 +55,8 @@ struct worker {
 	struct spill *spill; /* SYNs to armed services beyond what is queued; NULL: they are all queued */
 	int spill_errno;     /* why */
 	struct queue *flow_queue;
+	struct decision taken[CONNTRACK_BATCH]; /* TAKE_OVER, of this batch: done together */
+	unsigned taken_count;
 	uint64_t arming_until_ns; /* SYNs wait until the supervisor has armed, at most until then; 0 = they don't */
 
 	pthread_t thread;

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define REQUEST_BYTES 512 /* the largest, IPv6 with NAT both ways, helper and labels, takes 420 */
+#define REQUEST_BYTES CONNTRACK_REQUEST_BYTES
 #define ANSWER_BYTES 8192
 /* Until the connection's next packet, which gives it the sysctl's time (nf_conntrack_tcp_timeout_established). */
 #define SPLICE_TIMEOUT_S 120
@@ -336,19 +336,81 @@ int conntrack_get(struct conntrack *conntrack, const struct flow *flow, bool ser
 	return exchange(conntrack, buffer, header->nlmsg_len, entry);
 }
 
-int conntrack_splice(struct conntrack *conntrack, const struct conntrack_entry *entry,
-		     const struct conntrack_splice *splice)
-{
-	uint8_t buffer[2 * REQUEST_BYTES] = {0};
-	struct nlmsghdr *delete = request(conntrack, buffer, IPCTNL_MSG_CT_DELETE, 0, &entry->original);
-	struct nlmsghdr *create;
+/* ---- several at once ---- */
 
-	put_original(delete, &entry->original);
-	put_zone(delete, entry);
-	create = request(conntrack, buffer + MNL_ALIGN(delete->nlmsg_len), IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL,
-			 &entry->original);
-	build_spliced(create, entry, splice);
-	return exchange(conntrack, buffer, MNL_ALIGN(delete->nlmsg_len) + create->nlmsg_len, NULL);
+/* Sends the requests, the first of which is numbered `first`, `each` of them to a handover, and takes what the kernel says. */
+static void exchange_all(struct conntrack *conntrack, size_t bytes, uint32_t first, unsigned each,
+			 struct conntrack_handover *handovers, unsigned count)
+{
+	int failed = bytes && mnl_socket_sendto(conntrack->socket, conntrack->requests, bytes) < 0 ? -errno : 0;
+	_Alignas(8) uint8_t answer[ANSWER_BYTES];
+
+	for (unsigned i = 0; failed && i < count; i++)
+		handovers[i].error = handovers[i].error ? handovers[i].error : failed;
+	while (bytes && !failed) {
+		ssize_t received = recv(mnl_socket_get_fd(conntrack->socket), answer, sizeof(answer), MSG_DONTWAIT);
+		const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
+		int left = (int)received;
+
+		if (received < 0 && errno == EINTR)
+			continue;
+		if (received <= 0) /* ENOBUFS: of an answer that is lost nothing is known */
+			return;
+		for (; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
+			const struct nlmsgerr *error = mnl_nlmsg_get_payload(header);
+			uint32_t index = (header->nlmsg_seq - first) / each;
+
+			if (index >= count)
+				continue;
+			if (header->nlmsg_type != NLMSG_ERROR) {
+				take_entry(header, &handovers[index].entry);
+				handovers[index].error = 0;
+			} else if (error->error) {
+				handovers[index].error = error->error;
+			}
+		}
+	}
+}
+
+void conntrack_get_all(struct conntrack *conntrack, struct conntrack_handover *handovers, unsigned count)
+{
+	uint32_t first = conntrack->seq + 1;
+	size_t bytes = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct nlmsghdr *header =
+			request(conntrack, conntrack->requests + bytes, IPCTNL_MSG_CT_GET, 0, &handovers[i].flow);
+
+		put_original(header, &handovers[i].flow);
+		bytes += MNL_ALIGN(header->nlmsg_len);
+		handovers[i].error = -ENOENT; /* until its answer comes */
+	}
+	exchange_all(conntrack, bytes, first, 1, handovers, count);
+}
+
+void conntrack_splice_all(struct conntrack *conntrack, struct conntrack_handover *handovers, unsigned count)
+{
+	uint32_t first = conntrack->seq + 1;
+	size_t bytes = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct conntrack_entry *entry = &handovers[i].entry;
+		struct nlmsghdr *header;
+
+		if (handovers[i].error) {
+			conntrack->seq += 2;
+			continue;
+		}
+		header = request(conntrack, conntrack->requests + bytes, IPCTNL_MSG_CT_DELETE, 0, &entry->original);
+		put_original(header, &entry->original);
+		put_zone(header, entry);
+		bytes += MNL_ALIGN(header->nlmsg_len);
+		header = request(conntrack, conntrack->requests + bytes, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL,
+				 &entry->original);
+		build_spliced(header, entry, &handovers[i].splice);
+		bytes += MNL_ALIGN(header->nlmsg_len);
+	}
+	exchange_all(conntrack, bytes, first, 2, handovers, count);
 }
 
 int conntrack_delete(struct conntrack *conntrack, const struct flow *flow)

@@ -17,9 +17,13 @@
 #define CONNTRACK_HELPER_BYTES 16
 #define CONNTRACK_LABELS_BYTES 16
 
+#define CONNTRACK_BATCH 32
+#define CONNTRACK_REQUEST_BYTES 512 /* the largest, IPv6 with NAT both ways, helper and labels, takes 420 */
+
 struct conntrack {
 	struct mnl_socket *socket;
 	uint32_t seq;
+	_Alignas(8) uint8_t requests[2 * CONNTRACK_BATCH * CONNTRACK_REQUEST_BYTES];
 };
 
 /* What is kept of an entry. */
@@ -52,9 +56,20 @@ void conntrack_close(struct conntrack *conntrack);
 int conntrack_get(struct conntrack *conntrack, const struct flow *flow, bool server_view,
 		  struct conntrack_entry *entry);
 
-/* Replaces `entry` by an established connection with translation. 0 or -errno; the old entry may be gone then. */
-int conntrack_splice(struct conntrack *conntrack, const struct conntrack_entry *entry,
-		     const struct conntrack_splice *splice);
+/* One of several handovers. */
+struct conntrack_handover {
+	struct flow flow; /* as the client sees it */
+	struct conntrack_entry entry;
+	struct conntrack_splice splice;
+	int error; /* 0 or -errno, from the first step that failed */
+};
+
+/* The entries of up to CONNTRACK_BATCH flows, with one request for all. */
+void conntrack_get_all(struct conntrack *conntrack, struct conntrack_handover *handovers, unsigned count);
+
+/* Replaces those entries that were found by established connections with translation. Where it fails the old entry may be
+ * gone. */
+void conntrack_splice_all(struct conntrack *conntrack, struct conntrack_handover *handovers, unsigned count);
 
 /* 0 or -errno. */
 int conntrack_delete(struct conntrack *conntrack, const struct flow *flow);

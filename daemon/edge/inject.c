@@ -47,7 +47,8 @@ static int open_raw(int family, uint32_t mark)
 void inject_blank(struct inject *inject)
 {
 	inject->back = NULL;
-	inject->waiting = 0;
+	inject->waiting = inject->servers_waiting = 0;
+	inject->server_used = 0;
 	inject->client_v4 = inject->client_v6 = -1;
 	inject->server_v4 = inject->server_v6 = -1;
 }
@@ -55,7 +56,8 @@ void inject_blank(struct inject *inject)
 int inject_open(struct inject *inject)
 {
 	inject->back = NULL;
-	inject->waiting = 0;
+	inject->waiting = inject->servers_waiting = 0;
+	inject->server_used = 0;
 	inject->client_v4 = open_raw(AF_INET, MARK_UNTRACKED);
 	inject->server_v4 = open_raw(AF_INET, MARK_NONE);
 	inject->client_v6 = open_raw(AF_INET6, MARK_UNTRACKED); /* -2 on a host without IPv6: never used then */
@@ -261,13 +263,56 @@ bool inject_untracked(struct inject *inject, const struct addr *destination, con
 		      to_bytes) == (ssize_t)bytes;
 }
 
-bool inject_to_server(struct inject *inject, const struct segment *segment)
+static void flush_servers_of(struct inject *inject, bool v4)
 {
-	uint8_t packet[UINT16_MAX];
-	union endpoint_address to;
-	size_t bytes = segment_write(packet, sizeof(packet), segment);
-	socklen_t to_bytes = fill_address(&to, &segment->destination, 0);
-	int fd = addr_is_v4(&segment->destination) ? inject->server_v4 : inject->server_v6;
+	union endpoint_address to[INJECT_BATCH];
+	struct iovec vectors[INJECT_BATCH];
+	struct mmsghdr headers[INJECT_BATCH];
+	unsigned count = 0;
 
-	return bytes && sendto(fd, packet, bytes, 0, &to.any, to_bytes) == (ssize_t)bytes;
+	for (unsigned i = 0; i < inject->servers_waiting; i++) {
+		if (addr_is_v4(&inject->servers[i].destination) != v4)
+			continue;
+		vectors[count] =
+			(struct iovec){inject->server_bytes + inject->servers[i].at, inject->servers[i].length};
+		headers[count].msg_hdr = // cppcheck-suppress uninitvar ; its address only
+			(struct msghdr){.msg_name = &to[count], .msg_iov = &vectors[count], .msg_iovlen = 1};
+		headers[count].msg_hdr.msg_namelen = fill_address(&to[count], &inject->servers[i].destination, 0);
+		count++;
+	}
+	for (unsigned sent = 0; sent < count;) {
+		int done = sendmmsg(v4 ? inject->server_v4 : inject->server_v6, headers + sent, count - sent, 0);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		sent += done > 0 ? (unsigned)done : 1; /* the first has failed */
+	}
+}
+
+void inject_flush_servers(struct inject *inject)
+{
+	if (inject->servers_waiting) {
+		flush_servers_of(inject, true);
+		flush_servers_of(inject, false);
+	}
+	inject->servers_waiting = 0;
+	inject->server_used = 0;
+}
+
+void inject_to_server(struct inject *inject, const struct segment *segment)
+{
+	size_t needed = SEGMENT_HEADERS_MAX + segment->payload_bytes;
+	uint8_t *bytes;
+	size_t length;
+
+	if (inject->servers_waiting == INJECT_BATCH || inject->server_used + needed > sizeof(inject->server_bytes))
+		inject_flush_servers(inject);
+	bytes = inject->server_bytes + inject->server_used;
+	length = segment_write(bytes, sizeof(inject->server_bytes) - inject->server_used, segment);
+	if (!length)
+		return;
+	inject->servers[inject->servers_waiting].at = (uint32_t)inject->server_used;
+	inject->servers[inject->servers_waiting].length = (uint32_t)length;
+	inject->servers[inject->servers_waiting++].destination = segment->destination;
+	inject->server_used += length;
 }

@@ -30,6 +30,13 @@ struct inject {
 	struct inject_back *back; /* NULL: none was opened */
 	int client_v4, client_v6; /* untracked, by mark */
 	int server_v4, server_v6;
+	unsigned servers_waiting; /* segments to servers, not yet sent */
+	size_t server_used;
+	struct {
+		uint32_t at, length; /* in `server_bytes` */
+		struct addr destination;
+	} servers[INJECT_BATCH];
+	uint8_t server_bytes[UINT16_MAX]; /* these may carry data */
 	unsigned waiting; /* segments to clients, not yet sent */
 	struct {
 		uint8_t bytes[INJECT_CLIENT_BYTES];
@@ -63,7 +70,9 @@ unsigned inject_flush_back(struct inject *inject);
 /* A whole packet, as it is, to an address of this host. False if it could not be sent. */
 bool inject_untracked(struct inject *inject, const struct addr *destination, const uint8_t *packet, size_t bytes);
 
-/* A segment towards the server, at once; as if it came from the client. False if it could not be sent. */
-bool inject_to_server(struct inject *inject, const struct segment *segment);
+/* A segment towards the server, as if it came from the client: collected, and sent by inject_flush_servers() or when there is
+ * no more room. */
+void inject_to_server(struct inject *inject, const struct segment *segment);
+void inject_flush_servers(struct inject *inject);
 
 #endif

@@ -162,6 +162,8 @@ void nft_match_ipsec(struct nftnl_rule *rule);        /* it came out of a tunnel
 void nft_match_cpu(struct nftnl_rule *rule, uint32_t mask, uint32_t value);
 void nft_log_to(struct nftnl_rule *rule, uint16_t group);
 void nft_limit_per_second(struct nftnl_rule *rule, uint64_t rate, uint32_t burst);
+/* About one segment in 16 of a connection in use; of some connections none. */
+void nft_match_tcp_sample(struct nftnl_rule *rule);
 void nft_notrack(struct nftnl_rule *rule);
 void nft_counter(struct nftnl_rule *rule);
 /* Counts in a named counter, where the kernel has them. */

@@ -34,8 +34,17 @@ enum {
 static void rules_incoming(struct ruleset *ruleset, const struct ruleset_wanted *wanted, bool light)
 {
 	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule = nft_rule(nft, "incoming");
+	bool honoured = rules_honoured(ruleset, wanted);
+	struct nftnl_rule *rule;
 
+	if (honoured) { /* most packets of most connections: they pass no other rule here */
+		rule = nft_rule(nft, "incoming");
+		nft_match_protocol(rule, PROTOCOL_TCP);
+		nft_match_tcp_flags(rule, TCP_FIN | TCP_SYN | TCP_RST | TCP_PSH | TCP_ACK, TCP_ACK);
+		nft_verdict(rule, NFT_GOTO, "ack");
+		nft_rule_end(nft, rule);
+	}
+	rule = nft_rule(nft, "incoming");
 	nft_match_incoming_loopback(rule);
 	nft_verdict(rule, NFT_RETURN, NULL);
 	nft_rule_end(nft, rule);
@@ -65,7 +74,7 @@ static void rules_incoming(struct ruleset *ruleset, const struct ruleset_wanted 
 	rules_fresh(ruleset);
 	if (ruleset->setup.gateway) /* those of servers, before conntrack takes them for the end */
 		rules_untimely(ruleset, "incoming_tcp");
-	if (rules_honoured(ruleset, wanted)) {
+	if (honoured) {
 		rule = nft_rule(nft, "incoming_tcp");
 		nft_match_tcp_flags(rule, TCP_SYN | TCP_RST | TCP_ACK, TCP_ACK);
 		rules_jump(ruleset, rule, "ack");
@@ -118,7 +127,8 @@ static const char *const chains[] = {
 	"spill",          "ack",     "ack_armed",    "marked",      "unproven",      "stray",        "unasked",
 	"unasked_answer", "syn_fin", "syn_fin_drop", "watched",     "know",          "established",  "answers",
 	"resets",         "errors",  "queue_answer", "first_ack",   "server_strays", "server_stray", "known_stray",
-	"fresh",          "speaks",  "spoke",        "untimely",    "hush",
+	"fresh",          "speaks",  "spoke",        "untimely",    "hush",          "ack_port",     "asked",
+	"answers_tcp",
 };
 
 /* Each hook costs every packet: it is made when it is first needed, and not taken away again: see ruleset_quiet(). */

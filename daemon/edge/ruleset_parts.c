@@ -118,6 +118,23 @@ static void rules_for_sets(struct ruleset *ruleset, const char *chain, bool outg
 		rule_for_set(ruleset, chain, true, outgoing, &bindings->nets_v6, target);
 }
 
+void rules_for_ports(struct ruleset *ruleset, const char *chain, const struct ruleset_bindings *bindings,
+		     const char *target)
+{
+	struct nftnl_rule *rule = nft_rule(&ruleset->nft, chain);
+
+	LOAD(rule, destination_port);
+	nft_lookup(rule, &bindings->port, false);
+	nft_verdict(rule, NFT_GOTO, target);
+	nft_rule_end(&ruleset->nft, rule);
+}
+
+void rules_for_addresses(struct ruleset *ruleset, const char *chain, const struct ruleset_bindings *bindings,
+			 const char *target)
+{
+	rules_for_sets(ruleset, chain, false, bindings, target);
+}
+
 void rules_for_bindings(struct ruleset *ruleset, const char *chain, const struct ruleset_bindings *bindings,
 			const char *target)
 {
@@ -189,7 +206,6 @@ static void rules_if_pushed(struct ruleset *ruleset, const char *chain, const ch
 {
 	struct nftnl_rule *rule = nft_rule(&ruleset->nft, chain);
 
-	nft_match_protocol(rule, PROTOCOL_TCP);
 	nft_match_tcp_flags(rule, TCP_SYN | TCP_RST | TCP_PSH, TCP_PSH);
 	rules_jump(ruleset, rule, target);
 }

@@ -80,6 +80,11 @@ void rules_for_bindings(struct ruleset *ruleset, const char *chain, const struct
 			const char *target);
 void rules_from_bindings(struct ruleset *ruleset, const char *chain, const struct ruleset_bindings *bindings,
 			 const char *target);
+/* The two halves of rules_for_bindings(). A port alone does not tell that the packet is for this host. */
+void rules_for_ports(struct ruleset *ruleset, const char *chain, const struct ruleset_bindings *bindings,
+		     const char *target);
+void rules_for_addresses(struct ruleset *ruleset, const char *chain, const struct ruleset_bindings *bindings,
+			 const char *target);
 
 /* Segments to one of the bindings that would begin a connection at some servers, although they carry a FIN, are dropped. */
 void rules_syn_fin(struct ruleset *ruleset, const char *chain, const struct ruleset_bindings *bindings);

@@ -119,6 +119,11 @@ void rules_errors_in(struct ruleset *ruleset)
 	struct nft *nft = &ruleset->nft;
 	struct nftnl_rule *rule = nft_rule(nft, "errors_in");
 
+	nft_match_protocol(rule, PROTOCOL_TCP);
+	nft_verdict(rule, NF_ACCEPT, NULL);
+	nft_rule_end(nft, rule);
+
+	rule = nft_rule(nft, "errors_in");
 	nft_match_incoming_loopback(rule); /* the translated copy */
 	nft_verdict(rule, NFT_RETURN, NULL);
 	nft_rule_end(nft, rule);

@@ -28,13 +28,40 @@ void rules_armed_syn(struct ruleset *ruleset, const char *screen)
 	nft_rule_end(&ruleset->nft, rule);
 }
 
+/* A connection that is known need not be asked about: whether the packet is for this host, say. */
+static void rules_known(struct ruleset *ruleset, const char *chain)
+{
+	const struct nft_set *const sets[] = {&ruleset->flows_v4, &ruleset->flows_v6};
+
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		struct nftnl_rule *rule = rules_family(ruleset, chain, v6);
+
+		rules_load_flow(rule, v6, false);
+		nft_lookup(rule, sets[v6], false);
+		nft_verdict(rule, NF_ACCEPT, NULL);
+		nft_rule_end(&ruleset->nft, rule);
+	}
+}
+
 /* An ACK to an armed service goes up unless its connection is known. Who is allowed never got a cookie. */
 static void rules_ack(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
 {
-	rules_for_bindings(ruleset, "ack", rules_honoured(ruleset, wanted), "ack_armed");
-	for (unsigned v6 = 0; v6 < 2; v6++) {
-		struct nftnl_rule *rule = rules_family(ruleset, "ack_armed", v6);
+	const struct ruleset_bindings *honoured = rules_honoured(ruleset, wanted);
+	struct nftnl_rule *rule;
 
+	if (!ruleset->setup.gateway) {
+		rules_for_ports(ruleset, "ack", honoured, "ack_port");
+		rules_known(ruleset, "ack_port");
+		rules_for_bindings(ruleset, "ack_port", honoured, "ack_armed");
+	}
+	rules_for_addresses(ruleset, "ack", honoured, "ack_armed");
+
+	rule = nft_rule(&ruleset->nft, "ack_armed");
+	nft_match_incoming_loopback(rule);
+	nft_verdict(rule, NFT_RETURN, NULL);
+	nft_rule_end(&ruleset->nft, rule);
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		rule = rules_family(ruleset, "ack_armed", v6);
 		rules_load_flow(rule, v6, false);
 		nft_lookup(rule, v6 ? &ruleset->flows_v6 : &ruleset->flows_v4, true);
 		if (lists_hold(wanted->allow, v6)) {
@@ -87,7 +114,7 @@ static void rules_marked(struct ruleset *ruleset)
 		rule = nft_rule(nft, "marked");
 		nft_match_mark(rule, MARK_BITS, unproven[i], true);
 		nft_set_mark(rule, MARK_BITS, 0);
-		nft_verdict(rule, NFT_RETURN, NULL);
+		nft_verdict(rule, NFT_GOTO, "asked");
 		nft_rule_end(nft, rule);
 	}
 
@@ -144,17 +171,21 @@ static void rules_first_ack(struct ruleset *ruleset)
 	}
 }
 
-/* While cookies are honoured: packets of the client in a connection that works make its flow known. Our final ACK of a
+/* While cookies are honoured: packets of the client in a connection that works make its flow known: each that had to be
+ * asked about, and of others as many (`some`) as keep it known while it is in use. One of which too few are among those is
+ * asked about again every FLOWS_TIMEOUT_S. Our final ACK of a
  * handover comes by on its way out; there, as on the way in, before any destination NAT. Not a rewritten SYN: what a
  * connection of the same tuple has left in conntrack may take it for one of its own, and data right behind it would be
  * translated by the offset of that one. */
-static void rules_know(struct ruleset *ruleset, const char *chain)
+static void rules_know(struct ruleset *ruleset, const char *chain, bool some)
 {
 	struct nft *nft = &ruleset->nft;
 	struct nftnl_rule *rule = nft_rule(nft, chain);
 
-	nft_match_protocol(rule, PROTOCOL_TCP);
 	nft_match_ct_direction(rule, IP_CT_DIR_ORIGINAL);
+	if (some)
+		nft_match_tcp_sample(rule);
+	nft_match_protocol(rule, PROTOCOL_TCP);
 	nft_match_ct_state(rule, NF_CT_STATE_BIT(IP_CT_ESTABLISHED));
 	nft_match_tcp_flags(rule, TCP_SYN, 0);
 	rules_jump(ruleset, rule, "know");
@@ -165,9 +196,13 @@ static void rules_final_ack(struct ruleset *ruleset)
 {
 	struct nftnl_rule *rule = nft_rule(&ruleset->nft, "tracked_outgoing");
 
+	nft_match_ct_direction(rule, IP_CT_DIR_REPLY); /* nearly all that leaves a host with servers */
+	nft_verdict(rule, NF_ACCEPT, NULL);
+	nft_rule_end(&ruleset->nft, rule);
+
+	rule = nft_rule(&ruleset->nft, "tracked_outgoing");
 	nft_match_ct_mark(rule, MARK_BITS, MARK_HANDED_OVER, true);
 	nft_match_protocol(rule, PROTOCOL_TCP);
-	nft_match_ct_direction(rule, IP_CT_DIR_ORIGINAL);
 	rules_jump(ruleset, rule, "fresh");
 }
 
@@ -190,9 +225,8 @@ static void rules_tracked_incoming(struct ruleset *ruleset)
 static void rules_unasked(struct ruleset *ruleset)
 {
 	struct nft *nft = &ruleset->nft;
-	struct nftnl_rule *rule = nft_rule(nft, "answers_out");
+	struct nftnl_rule *rule = nft_rule(nft, "answers_tcp");
 
-	nft_match_protocol(rule, PROTOCOL_TCP);
 	nft_match_tcp_flags(rule, TCP_SYN | TCP_ACK | TCP_RST, TCP_SYN | TCP_ACK);
 	nft_match_mark(rule, MARK_BITS, MARK_UNTRACKED, false);
 	rules_jump(ruleset, rule, "unasked");
@@ -210,12 +244,16 @@ static void rules_answers(struct ruleset *ruleset, bool unasked)
 	struct nft *nft = &ruleset->nft;
 	struct nftnl_rule *rule;
 
-	rules_untimely(ruleset, "answers_out");
 	rule = nft_rule(nft, "answers_out");
-	nft_match_ct_mark(rule, MARK_WATCHED_BITS, 0, false);
 	nft_match_protocol(rule, PROTOCOL_TCP);
-	rules_jump(ruleset, rule, "answers");
+	nft_verdict(rule, NFT_GOTO, "answers_tcp");
+	nft_rule_end(nft, rule);
 	rules_errors(ruleset, "answers_out");
+
+	rules_untimely(ruleset, "answers_tcp");
+	rule = nft_rule(nft, "answers_tcp");
+	nft_match_ct_mark(rule, MARK_WATCHED_BITS, 0, false);
+	rules_jump(ruleset, rule, "answers");
 	if (unasked)
 		rules_unasked(ruleset);
 
@@ -261,9 +299,10 @@ void rules_tracking(struct ruleset *ruleset, const struct ruleset_wanted *wanted
 	if (!honoured)
 		return;
 	rules_ack(ruleset, wanted);
-	rules_know(ruleset, "tracked_incoming");
+	rules_know(ruleset, "asked", false);
+	rules_know(ruleset, "tracked_incoming", true);
 	rules_final_ack(ruleset);
-	rules_know(ruleset, "tracked_outgoing");
+	rules_know(ruleset, "tracked_outgoing", false);
 	rules_for_bindings(ruleset, "know", honoured, "established");
 	rules_flow_change(ruleset, "established", &ruleset->flows_v4, &ruleset->flows_v6, NFT_DYNSET_OP_UPDATE);
 }
