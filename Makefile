@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-#   make              build/synmoatd, build/synmoatctl
+#   make              build/synmoatd, build/synmoatctl; with XDP=0 without the XDP tier, and what it takes
 #   sudo make demo    installs what is missing, builds, shows a flood without and with synmoatd
 #   sudo make check   installs what is missing, builds, runs all tests
 #   make check-unit   the tests that need no root
@@ -23,20 +23,30 @@ ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Idaemon $(WARN) -fstack-protec
 ALL_LDFLAGS := -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
 LIBS    := -lnetfilter_queue -lnftnl -lmnl -lconfig -ljansson -lsystemd -lmicrohttpd -lm
 
+# XDP=0: without the program in the kernel's receive path, and what it takes to build it.
+XDP     ?= 1
+ifneq ($(XDP),0)
+LIBS    += -lbpf
+XDP_OTHERWISE := daemon/edge/xdp_without.c
+else
+XDP_OTHERWISE := daemon/edge/xdp.c daemon/edge/xdp_lists.c
+endif
+
 # What Debian calls what we need: to build, and to test.
-BUILD_PACKAGES := gcc libc6-dev make pkg-config libmnl-dev libnetfilter-queue-dev libnftnl-dev libconfig-dev libjansson-dev libsystemd-dev check libmicrohttpd-dev
+BUILD_PACKAGES := gcc libc6-dev make pkg-config libmnl-dev libnetfilter-queue-dev libnftnl-dev libconfig-dev libjansson-dev libsystemd-dev check libmicrohttpd-dev libbpf-dev clang llvm bpftool
 TEST_PACKAGES  := nginx-light curl wrk iperf3 nftables iproute2 conntrack tcpdump python3 jq valgrind libc6-dbg procps ethtool util-linux nmap mandoc conntrackd keepalived systemd strace tmux socat prometheus openssh-server openssh-client
 # What tests/demo.sh and tests/lib.sh run in it.
 DEMO_PACKAGES  := nginx-light curl nftables iproute2 jq procps
 
 CORE   := $(patsubst daemon/%.c,$(BUILD)/%.o,$(wildcard daemon/core/*.c))
-EDGE   := $(patsubst daemon/%.c,$(BUILD)/%.o,$(wildcard daemon/edge/*.c))
+EDGE   := $(patsubst daemon/%.c,$(BUILD)/%.o,$(filter-out $(XDP_OTHERWISE),$(wildcard daemon/edge/*.c)))
 FACE   := $(patsubst daemon/%.c,$(BUILD)/%.o,$(wildcard daemon/face/*.c))
 CTL    := $(patsubst ctl/%.c,$(BUILD)/ctl/%.o,$(wildcard ctl/*.c))
 TOP    := $(patsubst daemon/%.c,$(BUILD)/%.o,$(wildcard daemon/*.c))
 UNITS  := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
-TOOLS  := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(filter-out %/netlink_faults.c,$(wildcard tests/tools/*.c))) \
-	$(BUILD)/tests/netlink_faults.so
+XDP_TOOLS := $(addprefix tests/tools/,torrent.c xdpend.c xdp_program.c)
+TOOLS  := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(filter-out %/netlink_faults.c %.bpf.c $(XDP_TOOLS),$(wildcard tests/tools/*.c))) \
+	$(BUILD)/tests/netlink_faults.so $(if $(filter-out 0,$(XDP)),$(BUILD)/tests/xdp_program)
 FACE_UNITS := $(addprefix $(BUILD)/unit/,test_config test_report test_control test_command test_secret_file test_metrics test_event test_config_show)
 
 .PHONY: all tools units asan check check-unit check-net demo bench deps lint install uninstall dist deb check-package clean
@@ -46,8 +56,14 @@ all: $(BUILD)/synmoatd $(BUILD)/synmoatctl
 tools: $(TOOLS)
 units: $(UNITS)
 
-$(BUILD)/synmoatd: $(TOP) $(CORE) $(EDGE) $(FACE)
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDFLAGS) $(LIBS)
+# Made anew when what was built was built otherwise.
+$(BUILD)/built-with: FORCE
+	@mkdir -p $(@D)
+	@echo 'XDP=$(XDP)' | cmp -s - $@ || echo 'XDP=$(XDP)' >$@
+.PHONY: FORCE
+
+$(BUILD)/synmoatd: $(TOP) $(CORE) $(EDGE) $(FACE) $(BUILD)/built-with
+	$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(ALL_LDFLAGS) $(LIBS)
 
 $(BUILD)/synmoatctl: $(CTL)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDFLAGS) -ljansson -lm
@@ -55,6 +71,39 @@ $(BUILD)/synmoatctl: $(CTL)
 $(BUILD)/%.o: daemon/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# ---- the program in the kernel, whose object is an array in a header (a skeleton of libbpf's)
+
+CLANG      ?= clang
+LLVM_STRIP ?= llvm-strip
+BPFTOOL    ?= bpftool
+# Debian has the kernel's headers of its architecture in a directory of their own. All in one function, as far as it goes:
+# what is passed by address would be kept in memory.
+BPF_CFLAGS = -O2 -g -target bpf -mcpu=v3 -ffreestanding -mllvm -inline-threshold=10000 -Wall -Wextra -Iinclude -Idaemon \
+	-idirafter /usr/include/$(shell $(CC) -print-multiarch)
+
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
+	$(LLVM_STRIP) -g $@
+
+# Once more, without the kernel's conntrack.
+$(BUILD)/bpf/%_bare.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -DXDP_CONNTRACK=0 -MMD -MP -c -o $@ $<
+	$(LLVM_STRIP) -g $@
+
+$(BUILD)/bpf/%_xdp.skel.h: $(BUILD)/bpf/%.bpf.o
+	{ echo '// NOLINTBEGIN'; $(BPFTOOL) gen skeleton $< name $*_xdp && echo '// NOLINTEND'; } >$@.new
+	mv $@.new $@
+
+.PRECIOUS: $(BUILD)/bpf/%.bpf.o
+
+ifneq ($(XDP),0)
+XDP_SKELETONS := $(BUILD)/bpf/synmoat_xdp.skel.h $(BUILD)/bpf/synmoat_bare_xdp.skel.h
+$(BUILD)/edge/xdp.o: $(XDP_SKELETONS)
+$(BUILD)/edge/xdp.o: ALL_CFLAGS += -isystem $(BUILD)/bpf
+endif
 
 $(BUILD)/ctl/%.o: ctl/%.c
 	@mkdir -p $(@D)
@@ -69,6 +118,27 @@ $(BUILD)/tests/%.so: tests/tools/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -shared -fPIC -o $@ $< -ldl
 
+# ---- tools of the tests that are, or load, BPF programs: clang, bpftool, libbpf-dev
+ifneq ($(XDP),0)
+tools: $(XDP_TOOLS:tests/tools/%.c=$(BUILD)/tests/%)
+endif
+
+# linux/types.h wants asm/types.h, which Debian keeps with the architecture. -g: the skeleton's names are from BTF.
+$(BUILD)/tests/%.bpf.o: tests/tools/%.bpf.c tests/tools/%.h
+	@mkdir -p $(@D)
+	$(CLANG) -O2 -g -target bpf -mcpu=v3 $(WARN) -Wno-missing-prototypes -I/usr/include/$(shell $(CC) -print-multiarch) -c -o $@ $<
+
+$(BUILD)/tests/%.skel.h: $(BUILD)/tests/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $* >$@.part
+	@mv $@.part $@
+
+$(BUILD)/tests/torrent: tests/tools/torrent.c tests/tools/torrent.h $(BUILD)/tests/torrent.skel.h
+	$(CC) $(ALL_CFLAGS) -I$(BUILD)/tests -Itests/tools -o $@ $< -lbpf
+
+$(BUILD)/tests/xdpend: tests/tools/xdpend.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< -lbpf
+
 # The core's tests link the core and Check, nothing else: that is the proof that it is pure.
 UNIT_LIBS := -lcheck -lsubunit -lm -lrt
 $(FACE_UNITS): $(BUILD)/unit/%: tests/unit/%.c $(FACE) $(CORE)
@@ -81,6 +151,10 @@ $(BUILD)/unit/test_screen: tests/unit/test_screen.c $(SCREEN)
 	$(CC) $(ALL_CFLAGS) -Ictl -o $@ $^ $(ALL_LDFLAGS) $(UNIT_LIBS) -ljansson
 # Not of the core, but as pure.
 $(BUILD)/unit/test_registry: $(BUILD)/registry.o
+# It runs the program in the kernel beside the core.
+$(BUILD)/tests/xdp_program: tests/tools/xdp_program.c $(BUILD)/edge/xdp.o $(BUILD)/edge/xdp_lists.o $(CORE)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDFLAGS) $(UNIT_LIBS) -lbpf
 # Of the edge, and linked with nothing else of it.
 $(BUILD)/unit/test_journal: $(BUILD)/edge/journal.o
 $(BUILD)/unit/test_proc_text: $(BUILD)/edge/proc_text.o
@@ -104,6 +178,7 @@ deps:
 check: deps
 	@$(MAKE) --no-print-directory all tools units
 	@$(MAKE) --no-print-directory asan
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/no-xdp XDP=0 CLANG=false BPFTOOL=false all units
 	@tests/vm/image >/dev/null || : # check-vm tells why there is none
 	@tests/all $(BUILD)
 
@@ -124,13 +199,14 @@ demo:
 
 bench: deps
 	@$(MAKE) --no-print-directory all tools
-	@tests/bench/run
+	@code=0; tests/bench/run || code=1; tests/bench/flooded || code=1; exit $$code
 
-lint:
-	clang-tidy --quiet daemon/*.c daemon/core/*.c daemon/edge/*.c daemon/face/*.c ctl/*.c -- $(filter-out -Werror,$(ALL_CFLAGS))
+lint: $(XDP_SKELETONS)
+	clang-tidy --quiet daemon/*.c daemon/core/*.c daemon/edge/*.c daemon/face/*.c ctl/*.c -- $(filter-out -Werror,$(ALL_CFLAGS)) -isystem $(BUILD)/bpf
+	clang-tidy --quiet bpf/*.c -- $(BPF_CFLAGS)
 	cppcheck --quiet --enable=warning,portability,performance --inline-suppr --error-exitcode=1 -Iinclude -Idaemon daemon ctl
 	shellcheck conf/keepalived/synmoat-notify conf/prometheus/synmoat-textfile conf/alert/synmoat-alert ctl/synmoatctl.bash debian/postinst debian/postrm
-	shellcheck -x tests/*.sh tests/e2e/*.sh tests/run tests/all tests/units tests/deps tests/bench/run tests/vm/*
+	shellcheck -x tests/*.sh tests/e2e/*.sh tests/run tests/all tests/units tests/deps tests/bench/run tests/bench/flooded tests/bench/*.sh tests/vm/*
 	mandoc -Tlint -Wwarning man/*
 
 # ---- installing and packing
@@ -144,6 +220,7 @@ EXAMPLES := $(shell find conf -type f ! -path conf/synmoat.conf ! -name '.*' ! -
 # FROM:TO:MODE, TO below PREFIX. What does not exist is not installed. Paths of ours in units follow PREFIX.
 INSTALLED := $(BUILD)/synmoatd:sbin/synmoatd:0755 $(BUILD)/synmoatctl:bin/synmoatctl:0755 \
 	systemd/synmoat.service:lib/systemd/system/synmoat.service:0644 \
+	systemd/fast.conf:lib/systemd/system/synmoat.service.d/fast.conf:0644 \
 	$(patsubst %,%:lib/sysusers.d/synmoat.conf:0644,$(wildcard systemd/sysusers.conf)) \
 	$(foreach file,$(notdir $(wildcard systemd/*.catalog)),systemd/$(file):lib/systemd/catalog/$(file):0644) \
 	$(patsubst %,%:share/bash-completion/completions/synmoatctl:0644,$(wildcard ctl/synmoatctl.bash)) \
@@ -163,7 +240,7 @@ install: all
 uninstall:
 	@for entry in $(INSTALLED); do to=$${entry#*:}; rm -f $(DESTDIR)$(PREFIX)/$${to%:*}; done
 	@if cmp -s conf/synmoat.conf $(DESTDIR)/etc/synmoat/synmoat.conf; then rm $(DESTDIR)/etc/synmoat/synmoat.conf; fi
-	@for own in $(DESTDIR)$(PREFIX)/share/doc/synmoat $(DESTDIR)/etc/synmoat; do \
+	@for own in $(DESTDIR)$(PREFIX)/share/doc/synmoat $(DESTDIR)$(PREFIX)/lib/systemd/system/synmoat.service.d $(DESTDIR)/etc/synmoat; do \
 		[ ! -d $$own ] || find $$own -depth -type d -empty -delete; \
 	done
 

@@ -118,7 +118,7 @@ static struct view_counts counts_take(const json_t *counters)
 					     "syn_signed",   "syn_unknown",       NULL};
 	static const char *const challenged[] = {"syn_challenged", "syn_source_challenged", NULL};
 	static const char *const refused[] = {"syn_denied", "syn_banned", NULL};
-	static const char *const unanswered[] = {"syn_capped", "syn_malformed", "syn_shed", NULL};
+	static const char *const unanswered[] = {"syn_capped", "syn_unanswered", "syn_malformed", "syn_shed", NULL};
 	static const char *const failed[] = {"handover_failed", "handover_refused", NULL};
 	static const char *const dropped[] = {"queue_dropped", "handover_table_full", "ack_hold_full", NULL};
 

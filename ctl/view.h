@@ -39,7 +39,7 @@ struct view_counts {
 	uint64_t passed;     /* to the kernel */
 	uint64_t challenged; /* answered with a cookie */
 	uint64_t refused;    /* denied or banned */
-	uint64_t unanswered; /* capped or malformed */
+	uint64_t unanswered; /* capped, malformed, shed, or not by XDP */
 	uint64_t handed_over;
 	uint64_t handover_failed;
 	uint64_t dropped; /* for lack of room somewhere */

@@ -151,6 +151,7 @@ void supervisor_check(struct supervisor *supervisor, bool json, FILE *out)
 
 	checks = (struct checks){.until_ns = worker_now_ns() + CHECK_NS};
 	preflight_host(&supervisor->config, &checks);
+	accelerator_check(supervisor, &checks);
 	check_services(supervisor, &checks);
 	check_control(supervisor, &checks);
 	check_secret(supervisor, &checks);

@@ -108,14 +108,18 @@ static void serve(struct supervisor *supervisor, struct control *control, struct
 			{.fd = control_fd(control), .events = POLLIN},
 			{.fd = supervisor->alarm_fd, .events = POLLIN},
 			{.fd = supervisor_events_fd(supervisor), .events = POLLIN},
+			{.fd = accelerator_watch_fd(supervisor), .events = POLLIN},
 			{.fd = http ? http_fd(http) : -1, .events = POLLIN},
 		};
 		struct signalfd_siginfo caught;
 		char message[512];
+		bool links;
 
 		poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms);
+		/* first: it is emptied, whatever else there is */
+		links = fds[4].revents && accelerator_links_changed(supervisor);
 		if (worker_now_ns() >= tick_due_ns || fds[0].revents || fds[1].revents || fds[2].revents ||
-		    fds[3].revents)
+		    fds[3].revents || links)
 			tick_due_ns = (uint64_t)supervisor_tick(supervisor) * NSEC_PER_MSEC + worker_now_ns();
 		control_serve(control, worker_now_ns());
 		if (http)
@@ -148,7 +152,8 @@ int main(int argc, char **argv)
 		log_error("%s", error);
 		return EXIT_FAILURE;
 	}
-	if (supervisor_refuses(&config, error, sizeof(error)) < 0) {
+	if (supervisor_refuses(&config, error, sizeof(error)) < 0 ||
+	    (options.test && accelerator_refuses(&config, error, sizeof(error)) < 0)) {
 		log_error("%s", error);
 		config_free(&config);
 		return EXIT_FAILURE;

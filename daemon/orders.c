@@ -132,6 +132,7 @@ int supervisor_ban_lift(struct supervisor *supervisor, const struct addr *source
 	int error = ruleset_unban(&supervisor->ruleset, source);
 	char text[CIDR_TEXT_BYTES];
 
+	accelerator_unban(supervisor, source);
 	cidr_text(&cidr, text);
 	if (error == -ENOENT)
 		snprintf(message, bytes, "%s is not banned", text);
@@ -268,6 +269,12 @@ static void explain_service(const struct explanation *all, unsigned index, struc
 			 "its network has had all the SYN-ACKs of this second (reflection.unanswered_per_s)");
 	else if (outcome == OUTCOME_SYN_CHALLENGED)
 		why_challenged(all, service, why, bytes);
+	else if (outcome == OUTCOME_SYN_DIRECT && accelerator_answers(all->supervisor, index, &all->address))
+		snprintf(
+			why, bytes,
+			"XDP answers most SYNs with a cookie, this source's, too; of those that it passes up: the source "
+			"is proven and has %u half-open of %u",
+			source->half_open, all->policy.direct_half_open);
 	else if (outcome == OUTCOME_SYN_DIRECT)
 		snprintf(why, bytes, "the service is armed; the source is proven and has %u half-open of %u",
 			 source->half_open, all->policy.direct_half_open);

@@ -84,7 +84,13 @@ static uint32_t load_of(const struct supervisor *supervisor, unsigned index)
 	const struct service *service = &supervisor->registry.services[index];
 	bool cookies = service->posture == SERVICE_ARMED && supervisor->config.policy == POLICY_ENFORCE;
 
-	return supervisor->looks[index].half_open + (cookies ? supervisor->looks[index].unanswered : 0);
+	int64_t unanswered = supervisor->looks[index].unanswered;
+
+	if (!cookies || unanswered <= 0)
+		return supervisor->looks[index].half_open;
+	return unanswered < UINT32_MAX - supervisor->looks[index].half_open
+		       ? supervisor->looks[index].half_open + (uint32_t)unanswered
+		       : UINT32_MAX;
 }
 
 static struct observation observation_of(struct supervisor *supervisor, unsigned index, uint64_t now_ns)
@@ -106,6 +112,7 @@ static struct observation observation_of(struct supervisor *supervisor, unsigned
 		.completed = window->completed + window->cookies_returned,
 		.retransmitted = window->retransmitted,
 		.syns = (uint32_t)(look->sketch.syns > UINT32_MAX ? UINT32_MAX : look->sketch.syns),
+		.elsewhere = window->elsewhere,
 		.distinct = tally_distinct(&look->sketch),
 		.top_syns = (uint32_t)tally_certain(tally_heaviest(&look->sketch)),
 		.arm_at = service->arm_at,
@@ -214,6 +221,20 @@ static void go_on_without_rules(struct supervisor *supervisor)
 	}
 }
 
+/* Not while strays pass, as with what XDP answers: accelerator.c. */
+static void note_spilled(struct supervisor *supervisor)
+{
+	uint64_t timeout_ns = (supervisor->config.backlog.handshake_timeout_s + 1ULL) * NSEC_PER_SEC;
+
+	for (unsigned i = 0; i < supervisor->registry.service_count && !supervisor->grace_until_ns; i++) {
+		struct service *service = &supervisor->registry.services[i];
+		uint64_t spilled_ns = service->spilled_ns;
+
+		if (spilled_ns && service->ahead_until_ns < spilled_ns + timeout_ns)
+			service->ahead_until_ns = spilled_ns + timeout_ns;
+	}
+}
+
 /* Rules that lead third ACKs to us come before the first cookie is sent, and go after the last was honoured. */
 int postures_update(struct supervisor *supervisor, bool rules_stale, uint64_t now_ns)
 {
@@ -223,9 +244,11 @@ int postures_update(struct supervisor *supervisor, bool rules_stale, uint64_t no
 	struct registry *registry = &supervisor->registry;
 	bool watched_no_more = false;
 	bool unasked = false;
+	bool spills;
 	int error;
 
 	supervisor->rules_stale |= rules_stale;
+	accelerator_count(supervisor, now_ns);
 	memcpy(before, supervisor->incidents,
 	       registry->service_count * sizeof(before[0])); /* what is not said has not happened */
 	look_at_services(supervisor);
@@ -242,13 +265,19 @@ int postures_update(struct supervisor *supervisor, bool rules_stale, uint64_t no
 	}
 	supervisor->rules_stale |= unasked != supervisor->unasked;
 	supervisor->unasked = unasked;
+	spills = supervisor_may_spill(supervisor, next);
+	supervisor->rules_stale |= spills != supervisor->spills;
+	supervisor->spills = spills;
+	accelerator_withdraw(supervisor, next);
 	error = supervisor->rules_stale ? supervisor_apply_rules(supervisor, next) : 0;
 	if (error) {
 		memcpy(supervisor->incidents, before, registry->service_count * sizeof(before[0]));
 		go_on_without_rules(supervisor);
+		accelerator_follow(supervisor, now_ns);
 		return error;
 	}
 	supervisor_apply_limits(supervisor);
+	note_spilled(supervisor);
 	for (unsigned i = 0; i < registry->service_count; i++) {
 		if (verdicts[i].arms || verdicts[i].disarms)
 			incidents_say_posture(supervisor, i, verdicts[i].arms, verdicts[i].event, &verdicts[i].seen);
@@ -259,6 +288,7 @@ int postures_update(struct supervisor *supervisor, bool rules_stale, uint64_t no
 		if (next[i] != registry->services[i].posture)
 			service_enter(&registry->services[i], next[i], now_ns);
 	}
+	accelerator_follow(supervisor, now_ns);
 	for (unsigned i = 0; watched_no_more && i < supervisor->shards; i++)
 		worker_go_on(&supervisor->workers[i]);
 	if (watched_no_more && supervisor->config.policy == POLICY_ENFORCE)

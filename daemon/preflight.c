@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "accelerator.h"
 #include "edge/features.h"
 #include "edge/host.h"
 #include "edge/proc_text.h"
@@ -80,6 +81,8 @@ static const struct {
 			    "CONFIG_NFT_REJECT_INET"},
 	[FEATURE_OBJREF] = {REPORT_WARNING, "nftables' named counters, so what is refused is not counted",
 			    "CONFIG_NFT_OBJREF"},
+	[FEATURE_LOG] = {REPORT_WARNING, "nftables' log to a group, so all SYNs of a flood are queued, which is slow",
+			 "CONFIG_NFT_LOG, CONFIG_NETFILTER_NETLINK_LOG"},
 	[FEATURE_NFQUEUE] = {REPORT_FAULT, "packet queues", "CONFIG_NETFILTER_NETLINK_QUEUE"},
 	[FEATURE_CTNETLINK] = {REPORT_FAULT, "access to conntrack", "CONFIG_NF_CT_NETLINK"},
 	[FEATURE_SOCK_DIAG] = {REPORT_FAULT, "the list of listening sockets", "CONFIG_INET_DIAG"},
@@ -97,6 +100,8 @@ static void check_kernel(const struct config *config, struct checks *checks)
 		if (!results[i] || results[i] == -EPERM) /* told by check_capabilities() */
 			continue;
 		if (i == FEATURE_REJECT && config && config->gateway.strays != STRAYS_RESET)
+			continue;
+		if (i == FEATURE_LOG && config && config->queues.spill != SPILL_ANSWER)
 			continue;
 		missing++;
 		checks_note(checks, features[i].missing, "kernel", "has no %s (%s): it needs %s%s", features[i].name,
@@ -294,6 +299,26 @@ static void check_queues(const struct config *config, bool running, struct check
 		checks_note(checks, REPORT_OK, "queues", "%u to %u are free", first, last);
 }
 
+/* They are no fault: it goes without. */
+static void check_groups(const struct config *config, struct checks *checks)
+{
+	unsigned count = supervisor_shards(config);
+	unsigned first = config->queues.first + 2 * count, last = first + count - 1;
+	static char text[PROC_TEXT_BYTES];
+	unsigned bound, which = 0;
+
+	if (config->queues.spill != SPILL_ANSWER ||
+	    host_text("/proc/self/net/netfilter/nfnetlink_log", text, sizeof(text)) < 0)
+		return;
+	bound = proc_queues_bound(text, first, last, &which);
+	if (bound)
+		checks_note(
+			checks, REPORT_WARNING, "queues",
+			"another program has bound %u of the NFLOG groups %u to %u, group %u first, so all SYNs of a flood are "
+			"queued, which is slow: set queues.first in the configuration so that they are free",
+			bound, first, last, which);
+}
+
 static void check_secret(const struct config *config, struct checks *checks)
 {
 	char error[sizeof(checks->lines[0].text)];
@@ -321,7 +346,10 @@ int preflight_run(const struct config_file *file, bool json, FILE *out)
 	preflight_host(loaded ? &config : NULL, &checks);
 	if (loaded) {
 		check_queues(&config, running, &checks);
+		if (!running)
+			check_groups(&config, &checks);
 		check_secret(&config, &checks);
+		accelerator_preflight(&config, &checks);
 		config_free(&config);
 	}
 	report_checks(checks.lines, checks.count, json, out);

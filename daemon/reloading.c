@@ -68,6 +68,18 @@ int supervisor_configure_lists(struct supervisor *supervisor, const struct confi
 	return 0;
 }
 
+/* What this host, or a running daemon, cannot do. */
+static int refuse(const struct supervisor *supervisor, const struct config *config, char *what, size_t bytes)
+{
+	if (config->mode != supervisor->config.mode) {
+		snprintf(what, bytes, "mode changes at a restart only");
+		return -1;
+	}
+	if (secrets_refuse(config, what, bytes) < 0)
+		return -1;
+	return supervisor->accelerator.xdp ? 0 : accelerator_refuses(config, what, bytes);
+}
+
 static int reload(struct supervisor *supervisor, char *waiting, size_t waiting_bytes, char *error, size_t error_bytes)
 {
 	struct config old = supervisor->config;
@@ -77,9 +89,7 @@ static int reload(struct supervisor *supervisor, char *waiting, size_t waiting_b
 	bool loaded = config_load_from(&config, &supervisor->config_file, what, sizeof(what)) == 0;
 	int refused;
 
-	if (loaded && config.mode != old.mode)
-		snprintf(what, sizeof(what), "mode changes at a restart only");
-	if (!loaded || config.mode != old.mode || secrets_refuse(&config, what, sizeof(what)) < 0) {
+	if (!loaded || refuse(supervisor, &config, what, sizeof(what)) < 0) {
 		snprintf(error, error_bytes, "%s: the old configuration stays in force", what);
 		snprintf(supervisor->reload_refused, sizeof(supervisor->reload_refused), "%s", what);
 		if (loaded)
@@ -102,6 +112,7 @@ static int reload(struct supervisor *supervisor, char *waiting, size_t waiting_b
 		supervisor->honour_until_ns = now_ns + config.backlog.handshake_timeout_s * NSEC_PER_SEC;
 	if (old.gateway.grace_s != config.gateway.grace_s)
 		supervisor->grace_until_ns = supervisor->started_ns + config.gateway.grace_s * NSEC_PER_SEC;
+	accelerator_reload(supervisor, &old);
 	config_free(&old);
 	secrets_reload(supervisor, now_ns);
 

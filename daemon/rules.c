@@ -12,6 +12,7 @@
 #define NSEC_PER_SEC 1000000000ULL
 #define FLOWS_KNOWN_MAX 100000
 #define BANS_SAID_EVERY_NS (10 * NSEC_PER_SEC)
+#define FAIL_LINGER_NS NSEC_PER_SEC /* by then it is known whether the next try has failed as well */
 
 static bool cookies_wanted(const struct supervisor *supervisor)
 {
@@ -72,6 +73,8 @@ void supervisor_know_flows(struct supervisor *supervisor)
 		if (states[i] == LISTENERS_HALF_OPEN && all.count)
 			supervisor_call_all(supervisor, job_leave_out_handovers, &all);
 		if (!error)
+			accelerator_know_flows(supervisor, all.flows, all.count);
+		if (!error)
 			error = ruleset_know_flows(&supervisor->ruleset, all.flows, all.count);
 		if (error)
 			tell_unknown_flows(supervisor, error);
@@ -125,6 +128,31 @@ static void tell_accepted(struct supervisor *supervisor)
 	supervisor_tell(supervisor, &event);
 }
 
+static bool cookies_fail(const struct supervisor *supervisor)
+{
+	uint64_t now_ns = worker_now_ns();
+
+	for (unsigned i = 0; i < supervisor->shards; i++)
+		if (now_ns < supervisor->workers[i].guard.cookies_fail_until_ns + FAIL_LINGER_NS)
+			return true;
+	return false;
+}
+
+/* What spills cannot pass: it does not where any SYN that would be among it has to. */
+bool supervisor_may_spill(const struct supervisor *supervisor, const enum service_posture *postures)
+{
+	const struct registry *registry = &supervisor->registry;
+
+	for (unsigned i = 0; i < registry->service_count; i++) {
+		const struct service *service = &registry->services[i];
+
+		if (service->in_use && postures[i] != SERVICE_WATCHING &&
+		    (service->exempt || service->untracked || !service_may_be_answered_for(service)))
+			return false;
+	}
+	return !cookies_fail(supervisor);
+}
+
 /* The rules for what is bound and armed right now. With observe nothing is armed in the kernel, once the cookies that
  * were sent before are out of date. */
 int supervisor_apply_rules(struct supervisor *supervisor, const enum service_posture *postures)
@@ -158,6 +186,7 @@ int supervisor_apply_rules(struct supervisor *supervisor, const enum service_pos
 		.honour_all = supervisor->masters.count && cookies_wanted(supervisor),
 		.strays = strays_of(supervisor),
 		.unasked = supervisor->unasked,
+		.spill = supervisor->spills,
 		.closed = closed_of(&supervisor->config),
 		.closing = closing,
 		.closing_count = closing_count,
@@ -166,6 +195,8 @@ int supervisor_apply_rules(struct supervisor *supervisor, const enum service_pos
 	};
 	error = ruleset_apply(&supervisor->ruleset, &wanted);
 	supervisor->rules_stale = error;
+	if (!error)
+		accelerator_take_lists(supervisor);
 	if (error) {
 		supervisor->rules_due_ns = worker_now_ns() + NSEC_PER_SEC;
 		tell_refused(supervisor, error);
@@ -223,6 +254,7 @@ void supervisor_ban_sources(struct supervisor *supervisor)
 		}
 	}
 	error = ruleset_ban(&supervisor->ruleset, bans.nets, bans.count, ban_s);
+	accelerator_ban(supervisor, bans.nets, error ? 0 : bans.count, ban_s);
 	if (!error) {
 		supervisor->bans_unsaid += (uint32_t)bans.count;
 		supervisor->last_banned = bans.nets[bans.count - 1];

@@ -33,6 +33,7 @@ static void use(struct supervisor *supervisor, const struct cookie_secret *secre
 {
 	supervisor->secret = *secret;
 	supervisor_call_all(supervisor, job_take_secret, &supervisor->secret);
+	accelerator_take_secret(supervisor); /* who checks before who makes */
 }
 
 static void tell_failed(struct supervisor *supervisor, const char *why, const char *what)

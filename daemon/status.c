@@ -187,7 +187,7 @@ static void count_by_rules(struct supervisor *supervisor, struct report *report)
 	if (ruleset_refusals(&supervisor->ruleset, counts) < 0)
 		return;
 	for (size_t i = 0; i < RULESET_REFUSAL_COUNT; i++) {
-		report->counters[outcomes[i]] = counts[i];
+		report->counters[outcomes[i]] += counts[i];
 		report->counters[OUTCOME_SYN_RECEIVED] += i == RULESET_STRAY_RESET ? 0 : counts[i];
 	}
 }
@@ -214,6 +214,7 @@ static void describe_daemon(const struct supervisor *supervisor, struct gatherin
 	report->mode = supervisor->config.mode == MODE_GATEWAY ? "gateway" : "host";
 	report->policy = supervisor->config.policy == POLICY_OBSERVE ? "observe" : "enforce";
 	report->shards = supervisor->shards;
+	accelerator_describe(supervisor, &report->accelerator);
 	report->half_open_capacity = supervisor->config.tables.half_open;
 	report->source_capacity = supervisor->config.tables.sources;
 	report->services = all->services;

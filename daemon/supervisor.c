@@ -35,12 +35,14 @@ unsigned supervisor_shards(const struct config *config)
 
 /* ---- jobs: done in a shard's thread, between two of its batches ---- */
 
-/* A network's clients are spread over the shards by their addresses. */
-static uint32_t replies_per_shard(const struct config *config)
+/* A network's clients are spread over the shards by their addresses. While XDP answers, it has the greater part. */
+static uint32_t replies_per_shard(const struct supervisor *supervisor)
 {
-	unsigned shards = shard_count(config);
+	unsigned shards = shard_count(&supervisor->config);
+	uint32_t all = supervisor->config.reflection.unanswered_per_s;
+	uint32_t ours = all - accelerator_replies(supervisor);
 
-	return (config->reflection.unanswered_per_s + shards - 1) / shards;
+	return all ? (ours + shards - 1) / shards + !ours : 0;
 }
 
 /* A source is looked at again when an attack would be thought over. */
@@ -60,12 +62,13 @@ static struct policy policy_of(const struct config *config)
 
 static void job_set_limits(struct worker *worker, void *argument)
 {
-	const struct config *config = argument;
+	const struct supervisor *supervisor = argument;
+	const struct config *config = &supervisor->config;
 
 	worker->guard.limits.policy = policy_of(config);
 	worker->guard.limits.handshake_timeout_s = config->backlog.handshake_timeout_s;
 	worker->guard.limits.observe = config->policy == POLICY_OBSERVE;
-	worker->guard.replies->per_s = replies_per_shard(config);
+	worker->guard.replies->per_s = replies_per_shard(supervisor);
 	queue_set_pass_when_full(worker->lanes[LANE_WATCHED].queue, supervisor_passes_unseen(config, false));
 	queue_set_pass_when_full(worker->lanes[LANE_ARMED].queue, supervisor_passes_unseen(config, true));
 }
@@ -79,7 +82,9 @@ void supervisor_call_all(struct supervisor *supervisor, worker_job *job, void *a
 void supervisor_apply_limits(struct supervisor *supervisor)
 {
 	if (supervisor->limits_stale)
-		supervisor_call_all(supervisor, job_set_limits, &supervisor->config);
+		supervisor_call_all(supervisor, job_set_limits, supervisor);
+	if (supervisor->limits_stale)
+		accelerator_take_limits(supervisor);
 	supervisor->limits_stale = false;
 }
 
@@ -181,7 +186,7 @@ static int open_workers(struct supervisor *supervisor)
 		.half_open_max = config->tables.half_open / supervisor->shards,
 		.sources_max = config->tables.sources / supervisor->shards,
 		.handovers_max = config->tables.handovers / supervisor->shards + 1,
-		.replies_per_s = replies_per_shard(config),
+		.replies_per_s = replies_per_shard(supervisor),
 		.held_max = WORKER_FLOW_QUEUE_LENGTH / 4,
 		.prefixes = {(uint8_t)config->sources.prefix_v4, (uint8_t)config->sources.prefix_v6},
 		.policy = policy_of(config),
@@ -237,6 +242,7 @@ static int start_workers(struct supervisor *supervisor)
 
 static void free_workers(struct supervisor *supervisor)
 {
+	accelerator_close(supervisor);
 	for (unsigned i = 0; i < supervisor->shards; i++) {
 		worker_close(&supervisor->workers[i]);
 		guard_free(&supervisor->workers[i].guard);
@@ -253,6 +259,14 @@ static void free_workers(struct supervisor *supervisor)
 		free(supervisor->metrics[i].text);
 }
 
+/* The errors of worker_open(): of the group, or of the packet socket, which systemd's RestrictAddressFamilies= refuses so. */
+static const char *spill_error(int error)
+{
+	if (error == EPERM)
+		return "another program has it";
+	return error == EAFNOSUPPORT ? "packet sockets are not permitted" : strerror(error);
+}
+
 /* Says why the SYNs that are beyond the queues cannot be had; 0 = they can. */
 static int find_spill_error(const struct supervisor *supervisor)
 {
@@ -262,7 +276,7 @@ static int find_spill_error(const struct supervisor *supervisor)
 		if (worker->spill)
 			continue;
 		log_warn("all SYNs of a flood are queued, which is slow: NFLOG group %u: %s", worker->setup.spill_group,
-			 worker->spill_errno == EPERM ? "another program has it" : strerror(worker->spill_errno));
+			 spill_error(worker->spill_errno));
 		return worker->spill_errno;
 	}
 	return 0;
@@ -321,11 +335,17 @@ int supervisor_open(struct supervisor *supervisor, const struct config_file *fil
 	if (config->mode == MODE_GATEWAY && config->gateway.grace_s)
 		supervisor->grace_until_ns = now_ns + config->gateway.grace_s * NSEC_PER_SEC;
 	supervisor->shards = 0;
+	supervisor->spills = true;
 	supervisor->alarm_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	failed = conntrack_open(&supervisor->conntrack);
 	if (supervisor->alarm_fd < 0 || failed)
 		snprintf(error, sizeof(error), "%s", strerror(failed ? -failed : errno));
 	if (supervisor->alarm_fd < 0 || failed || secrets_open(supervisor, config, error, sizeof(error)) < 0) {
+		log_error("start: %s", error);
+		free_workers(supervisor);
+		return -1;
+	}
+	if (accelerator_open(supervisor, error, sizeof(error)) < 0) {
 		log_error("start: %s", error);
 		free_workers(supervisor);
 		return -1;
@@ -369,6 +389,7 @@ static void let_cookies_return(struct supervisor *supervisor)
 	};
 	bool armed = false;
 
+	accelerator_close(supervisor);
 	for (unsigned i = 0; i < registry->service_count; i++)
 		armed |= registry->services[i].posture != SERVICE_WATCHING;
 	if (armed && supervisor->config.policy == POLICY_ENFORCE && ruleset_apply(ruleset, &cookies_only) == 0)

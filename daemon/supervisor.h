@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "accelerator.h"
 #include "edge/ruleset.h"
 #include "face/command.h"
 #include "face/config.h"
@@ -24,8 +25,8 @@
 struct look {
 	bool wanted;
 	uint32_t half_open;
-	uint32_t load;       /* half-open entries, and unanswered cookies where they are sent */
-	uint32_t unanswered; /* cookies within a handshake's lifetime */
+	uint32_t load;      /* half-open entries, and unanswered cookies where they are sent */
+	int64_t unanswered; /* cookies within a handshake's lifetime */
 	struct tally_window window;
 	struct tally_totals totals;
 	struct tally_sketch sketch; /* of the window */
@@ -51,6 +52,7 @@ struct supervisor {
 	struct service_map *map;
 	struct ruleset ruleset;
 	struct conntrack conntrack;
+	struct accelerator accelerator;
 	struct worker *workers; /* [shards] */
 	unsigned shards;
 	int alarm_fd; /* eventfd that shards raise */
@@ -65,6 +67,7 @@ struct supervisor {
 	uint64_t listeners_due_ns; /* when listeners are next read */
 	uint64_t honour_until_ns;  /* policy is observe now, but cookies are still out until then; 0 = none */
 	bool limits_stale;         /* the shards have not heard of the configuration yet */
+	bool spills;               /* the rules let SYNs to armed services spill */
 	bool unasked;              /* a server behind us is pressed, and has not answered as far as we have seen */
 	bool rules_stale;          /* what is bound, listed or armed is not yet what the rules say */
 	uint64_t rules_due_ns;     /* when they are tried again, after the kernel has refused them */

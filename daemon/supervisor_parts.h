@@ -2,7 +2,7 @@
 /* supervisor_parts: what the supervisor's rooms share: supervisor.c (life), reloading.c (another configuration),
  * listening.c (what this host's sockets tell), rules.c (what the kernel's rules are to say), postures.c (what is armed),
  * incidents.c (what is said of it), secrets.c (what cookies are made with), orders.c (what an operator asks for),
- * telling.c (what others are to hear of), checks.c (what may be wrong with this host). */
+ * telling.c (what others are to hear of), accelerator.c (what XDP does for us), checks.c (what may be wrong with this host). */
 #ifndef SYNMOAT_SUPERVISOR_PARTS_H
 #define SYNMOAT_SUPERVISOR_PARTS_H
 
@@ -26,6 +26,9 @@ int supervisor_apply_rules(struct supervisor *supervisor, const enum service_pos
 
 /* As they are. */
 int supervisor_apply_rules_again(struct supervisor *supervisor);
+
+/* Whether SYNs to services of these postures may spill: as copies that can only be answered. */
+bool supervisor_may_spill(const struct supervisor *supervisor, const enum service_posture *postures);
 
 /* Enters connections that conntrack may not know in the rules. */
 void supervisor_know_flows(struct supervisor *supervisor);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,7 +22,6 @@
 #define ARMED_QUEUE_LENGTH 8192 /* a client's SYN does not wait long behind a flood's, and a burst still fits */
 #define FLOW_BATCHES_MAX 8      /* per round, so that SYNs get their turn */
 #define TICK_MS 100
-#define NICE (-10) /* ksoftirqd has 0 */
 #define ARMING_PATIENCE_NS (100 * NSEC_PER_MSEC)
 
 uint64_t worker_now_ns(void)
@@ -47,10 +45,10 @@ static void send_segment(struct worker *worker, const struct decision *decision)
 
 	if (decision->send == SEND_TO_CLIENT)
 		unsent = inject_to_client(&worker->inject, &decision->segment, decision->interface);
-	else if (decision->send == SEND_TO_SERVER)
-		inject_to_server(&worker->inject, &decision->segment); /* if it fails: the server asks again */
-	if (decision->send == SEND_TO_SERVER)
-		inject_flush_servers(&worker->inject);
+	if (decision->send == SEND_TO_SERVER) {
+		inject_to_server(&worker->inject, &decision->segment);
+		inject_flush_servers(&worker->inject); /* if it fails: the server asks again */
+	}
 	count(worker, OUTCOME_SYNACK_UNSENT, unsent);
 }
 
@@ -237,14 +235,15 @@ static void handle_answer(struct worker *worker, struct queued *packet, const st
 		take_over_all(worker);
 }
 
-/* What the client sends while its handover waits for the end of the batch is held; but not another connection's. */
+/* What the client sends while its handover waits for the end of the batch is held; but not another connection's, nor what
+ * would be its SYN once more: that one's mark would come behind the handover's, and undo it. */
 static void handle_ack(struct worker *worker, struct queued *packet, const struct segment *ack, uint64_t now_ns)
 {
 	struct flow flow = flow_from_client(ack);
 	const struct splice *taken = being_taken(worker, &flow);
 	struct decision decision;
 
-	if (taken && taken->cookie != ack->ack - 1)
+	if (taken && (taken->cookie != ack->ack - 1 || taken->retry_due))
 		take_over_all(worker);
 	guard_ack(&worker->guard, ack, packet->interface, now_ns, &decision);
 	act_on_flow(worker, packet, &decision);
@@ -479,9 +478,6 @@ static void *worker_run(void *argument)
 {
 	struct worker *worker = argument;
 
-	/* When a flood takes the whole CPU, what the kernel takes in is worth nothing that is not answered. Where this is
-	 * not permitted, the unit says it. */
-	setpriority(PRIO_PROCESS, 0, NICE);
 	while (wait_for_work(worker)) {
 		uint64_t now_ns = worker_now_ns();
 

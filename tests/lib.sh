@@ -209,6 +209,9 @@ config_write() # TEXT
     echo "$1" >"$WORK/synmoat.conf"
     grep -Eq '^[[:space:]]*control' "$WORK/synmoat.conf" ||
         echo "control = { socket = \"$WORK/ctl.sock\"; };" >>"$WORK/synmoat.conf"
+    # ACCELERATOR=auto: any test with the XDP tier before the queue, on the interfaces that SYNs come in by
+    grep -Eq '^[[:space:]]*accelerator' "$WORK/synmoat.conf" ||
+        echo "accelerator = \"${ACCELERATOR:-off}\"; xdp = { interfaces = [ \"eth0\", \"eth1\" ]; sample_per_s = 1; };" >>"$WORK/synmoat.conf"
 }
 
 daemon_start() # [CONFIG_TEXT]

@@ -186,6 +186,8 @@ check 'install: no sysctl and no module is set for everybody' \
 check 'install: the service is enabled' there "$SYNMOAT_WANTED"
 check 'install: what the unit starts is there' \
     there "$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$ROOT/lib/systemd/system/synmoat.service")"
+check 'install: what the fast ways of answering take' \
+    cmp "$TREE/systemd/fast.conf" "$ROOT/usr/lib/systemd/system/synmoat.service.d/fast.conf"
 check 'install: the user, whom nobody logs in as' grep -q '^synmoat:.*:/var/lib/synmoat:.*nologin$' "$ROOT/etc/passwd"
 
 # ---- upgraded

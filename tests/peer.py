@@ -584,9 +584,26 @@ def untimely(args):
         return
 
 
+def late_ack(args):
+    """Our ACK follows the SYN-ACK only when a file appears; with data, which must come back."""
+    client, seq = RawClient(args), random.getrandbits(32)
+    client.send(SYN, seq, 0, struct.pack("!BBH", 2, 4, 1460))
+    server_seq, _ = client.recv(SYN | ACK)
+    log("answered")
+    wait_for(args.until)
+    client.deadline = time.monotonic() + args.patience
+    seq, server_seq = (seq + 1) & 0xffffffff, (server_seq + 1) & 0xffffffff
+    client.send(PSH | ACK, seq, server_seq, data=b"late")
+    while True:
+        echoed, acked = client.recv(ACK)
+        if (acked - seq) & 0xffffffff == 4 and echoed == server_seq:
+            log("served")
+            return
+
+
 SCENARIOS = (knock, push, pull, both, halfclose, halfclose_mirror, banner, echo, ack_with_data, hold, hold_to_hear,
              idle, reset_by_server, reset_by_client, close_first, close_last, close_together, reuse,
-             refused, silenced, banned, refused_late, untimely)
+             refused, silenced, banned, refused_late, untimely, late_ack)
 
 
 def arguments():
@@ -609,7 +626,7 @@ def arguments():
         client.add_argument("--patience", type=float, default=PATIENCE_S, metavar="SECONDS")
         if scenario is refused_late:
             client.add_argument("--kill", type=int, required=True, metavar="PID", help="who holds the listener")
-        if scenario in (hold, hold_to_hear):
+        if scenario in (hold, hold_to_hear, late_ack):
             client.add_argument("--until", required=True, metavar="FILE")
         if scenario is reuse:
             client.add_argument("--first", choices=("client", "server"), required=True)

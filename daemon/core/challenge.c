@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/guard_parts.h"
+#include "synmoat/challenge.h"
 
 /* RFC 9293 3.7.1, RFC 8200 5: the segment everybody must take. */
 #define MSS_DEFAULT_V4 536
@@ -8,115 +8,36 @@
 #define MSS_ANNOUNCED_V4 1460
 #define MSS_ANNOUNCED_V6 1440
 
-/* Answers as the server would, with the cookie for its ISN. TSval 0 makes a client forget about PAWS until the server's
- * own clock is heard (RFC 7323 5.5 has it compare with nothing yet; Linux and BSD take ts_recent 0 so). */
-static void syn_challenge(struct guard *guard, const struct segment *syn, unsigned index, struct decision *decision)
+/* TSval 0 makes a client forget about PAWS until the server's own clock is heard (RFC 7323 5.5 has it compare with nothing
+ * yet; Linux and BSD take ts_recent 0 so). */
+void challenge_answer(const struct segment *syn, const struct service_learned *learned, struct segment *answer,
+		      struct cookie_options *carried)
 {
 	bool v6 = !addr_is_v4(&syn->source);
-	struct service_learned learned = service_learned(&guard->services[index], v6);
-	bool wscale = syn->options.wscale >= 0 && learned.wscale >= 0;
-	bool timestamps = syn->options.timestamps && learned.timestamps;
-	struct cookie_options carried = {
+	bool wscale = syn->options.wscale >= 0 && learned->wscale >= 0;
+
+	*carried = (struct cookie_options){
 		.mss = syn->options.mss ? syn->options.mss : (v6 ? MSS_DEFAULT_V6 : MSS_DEFAULT_V4),
 		.wscale = (int8_t)(wscale ? syn->options.wscale : -1),
-		.sack = syn->options.sack && learned.sack,
+		.sack = syn->options.sack && learned->sack,
 	};
-	struct flow flow = flow_from_client(syn);
-
-	guard_decide(decision, ACT_DROP, TREAT_PLAIN);
-	decision->send = SEND_TO_CLIENT;
-	decision->segment = (struct segment){
+	*answer = (struct segment){
 		.source = syn->destination,
 		.destination = syn->source,
 		.source_port = syn->destination_port,
 		.destination_port = syn->source_port,
-		.seq = cookie_make(&guard->secret, &flow, syn->seq, &carried),
 		.ack = syn->seq + 1,
 		.flags = TCP_SYN | TCP_ACK,
 		.hops = HOPS_DEFAULT,
-		.window = learned.known ? learned.window : WINDOW_ANNOUNCED,
+		.window = learned->known ? learned->window : WINDOW_ANNOUNCED,
 		.options =
 			{
-				.mss = learned.known ? learned.mss : (v6 ? MSS_ANNOUNCED_V6 : MSS_ANNOUNCED_V4),
-				.wscale = (int8_t)(wscale ? learned.wscale : -1),
-				.sack = carried.sack,
-				.timestamps = timestamps,
+				.mss = learned->known ? learned->mss : (v6 ? MSS_ANNOUNCED_V6 : MSS_ANNOUNCED_V4),
+				.wscale = (int8_t)(wscale ? learned->wscale : -1),
+				.sack = carried->sack,
+				.timestamps = syn->options.timestamps && learned->timestamps,
 				.tsval = 0,
 				.tsecr = syn->options.tsval,
 			},
 	};
-}
-
-void guard_source_challenged(struct guard *guard, struct source *source, unsigned index, uint64_t now_ns)
-{
-	const struct policy *policy = &guard->limits.policy;
-	const struct service *service = &guard->services[index];
-
-	source->challenged += source->challenged < UINT32_MAX;
-	policy_challenged(policy, source,
-			  policy_limit(policy, atomic_load_explicit(&service->arm_at, memory_order_relaxed)), now_ns);
-}
-
-bool guard_may_reply(struct guard *guard, const struct segment *syn, uint64_t now_ns, struct decision *decision)
-{
-	if (guard->limits.observe || cap_take(guard->replies, &syn->source, now_ns))
-		return true;
-	guard_count(guard, OUTCOME_SYN_CAPPED);
-	guard_decide(decision, ACT_DROP, TREAT_PLAIN);
-	return false;
-}
-
-void guard_challenge(struct guard *guard, const struct segment *syn, unsigned index, enum outcome outcome,
-		     uint64_t now_ns, struct decision *decision)
-{
-	syn_challenge(guard, syn, index, decision);
-	guard->unheard[index]++;
-	tally_cookie_sent(&guard->tallies[index], outcome == OUTCOME_SYN_CHALLENGED, now_ns);
-	guard_count(guard, outcome);
-}
-
-/* ---- what has spilled ---- */
-
-void guard_spilled_soon(struct guard *guard, const struct segment *syn)
-{
-	source_soon(guard->sources, &syn->source);
-	cap_soon(guard->replies, &syn->source);
-}
-
-/* No cookie would be honoured, or none may be sent. */
-static bool unanswerable(const struct guard *guard, const struct segment *syn, int index, uint64_t now_ns)
-{
-	return index < 0 || guard->limits.observe || guard_is_signed(guard, syn) ||
-	       guard->services[index].posture == SERVICE_WATCHING ||
-	       guard_cookies_off(guard, &guard->services[index], now_ns);
-}
-
-/* Whoever would pass gets a cookie as well, for that is right of any client; where that cannot be, it has to try again. A
- * source that is not known yet stays so: in their number they would drive out those that are. */
-void guard_spilled(struct guard *guard, const struct segment *syn, uint32_t interface, uint64_t now_ns,
-		   struct decision *decision)
-{
-	int index = service_map_find(guard->map, &syn->destination, syn->destination_port);
-	struct source *source = source_find(guard->sources, &syn->source);
-	enum outcome outcome = OUTCOME_SYN_CHALLENGED;
-
-	guard_count(guard, OUTCOME_SYN_RECEIVED);
-	if (index >= 0)
-		guard_tally_syn(guard, syn, (unsigned)index, now_ns);
-	if (unanswerable(guard, syn, index, now_ns)) {
-		guard_count(guard, OUTCOME_SYN_SHED);
-		guard_decide(decision, ACT_DROP, TREAT_PLAIN);
-		return;
-	}
-	if (source &&
-	    guard_syn_outcome(guard, &guard->services[index], source, false, now_ns) == OUTCOME_SYN_SOURCE_CHALLENGED)
-		outcome = OUTCOME_SYN_SOURCE_CHALLENGED;
-	if (source)
-		source->syns += source->syns < UINT32_MAX;
-	if (!guard_may_reply(guard, syn, now_ns, decision))
-		return;
-	if (source)
-		guard_source_challenged(guard, source, (unsigned)index, now_ns);
-	guard_challenge(guard, syn, (unsigned)index, outcome, now_ns, decision);
-	decision->interface = interface;
 }

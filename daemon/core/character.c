@@ -25,7 +25,7 @@ static bool presses_by_itself(const struct observation *seen)
 {
 	uint32_t open = seen->begun > seen->completed ? seen->begun - seen->completed : 0;
 
-	return open >= seen->arm_at && seen->syns >= seen->arm_at;
+	return open >= seen->arm_at && (uint64_t)seen->syns + seen->elsewhere >= seen->arm_at;
 }
 
 static bool slow_backend(const struct observation *seen)

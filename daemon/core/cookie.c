@@ -1,65 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "synmoat/cookie.h"
 
-/* The common values: Ethernet, jumbo frames, tunnels and DSL, the protocol's own defaults (RFC 9293 3.7.1: 536, 1220). */
-static const uint16_t mss_v4[8] = {536, 1200, 1360, 1400, 1440, 1452, 1460, 8960};
-static const uint16_t mss_v6[8] = {1220, 1280, 1360, 1400, 1420, 1432, 1440, 8940};
-/* 7 is what Linux offers with its default buffers, 10 with larger ones; 8 Windows, 6 BSD and macOS. */
-static const int8_t wscales[8] = {-1, 0, 2, 4, 6, 7, 8, 10};
-
-static unsigned mss_index(const uint16_t table[8], uint16_t mss)
+static struct cookie_bond bond_of(const struct flow *flow, uint32_t client_isn)
 {
-	unsigned index = 7;
-	while (index > 0 && table[index] > mss)
-		index--;
-	return index;
-}
+	struct cookie_bond bond = {.ports_isn = cookie_ports_isn(flow->client_port, flow->server_port, client_isn)};
 
-static unsigned wscale_index(int8_t wscale)
-{
-	unsigned index = 7;
-	while (index > 0 && wscales[index] > wscale)
-		index--;
-	return index;
-}
-
-static uint32_t cookie_mac(const struct siphash_key *key, uint32_t epoch, const struct flow *flow, uint32_t client_isn,
-			   uint8_t low)
-{
-	uint64_t words[6];
-
-	memcpy(words, &flow->client, 16);
-	memcpy(words + 2, &flow->server, 16);
-	words[4] = (uint64_t)flow->client_port << 48 | (uint64_t)flow->server_port << 32 | client_isn;
-	words[5] = (uint64_t)epoch << 8 | low;
-	return (uint32_t)siphash(key, words, 6);
+	memcpy(bond.client, &flow->client, sizeof(bond.client));
+	memcpy(bond.server, &flow->server, sizeof(bond.server));
+	return bond;
 }
 
 uint32_t cookie_make(const struct cookie_secret *secret, const struct flow *flow, uint32_t client_isn,
 		     const struct cookie_options *options)
 {
-	const uint16_t *mss = addr_is_v4(&flow->client) ? mss_v4 : mss_v6;
-	uint8_t low = (uint8_t)(mss_index(mss, options->mss) << 5 | wscale_index(options->wscale) << 2 |
-				(options->sack ? 2U : 0U) | (secret->epoch & 1));
-	uint32_t mac = cookie_mac(&secret->keys[secret->epoch & 1], secret->epoch, flow, client_isn, low);
+	struct cookie_bond bond = bond_of(flow, client_isn);
 
-	return (mac & 0xffffff00U) | (uint8_t)(low ^ mac >> 24);
+	return cookie_encode(secret, &bond, cookie_low(!addr_is_v4(&flow->client), options, secret->epoch));
 }
 
 bool cookie_check(const struct cookie_secret *secret, const struct flow *flow, uint32_t client_isn, uint32_t cookie,
 		  struct cookie_options *options)
 {
-	const uint16_t *mss = addr_is_v4(&flow->client) ? mss_v4 : mss_v6;
-	uint8_t low = (uint8_t)(cookie ^ cookie >> 24);
-	uint32_t epoch = secret->epoch - ((secret->epoch ^ low) & 1); /* this one or the last, whichever has the bit */
-	uint32_t mac = cookie_mac(&secret->keys[low & 1], epoch, flow, client_isn, low);
+	const uint16_t *mss = addr_is_v4(&flow->client) ? cookie_mss_v4 : cookie_mss_v6;
+	struct cookie_bond bond = bond_of(flow, client_isn);
+	uint8_t low = cookie_low_of(cookie);
 
-	if ((mac ^ cookie) & 0xffffff00U && secret->has_next && epoch != secret->epoch)
-		mac = cookie_mac(&secret->next, secret->epoch + 1, flow, client_isn, low);
-	if ((mac ^ cookie) & 0xffffff00U)
+	if (!cookie_valid(secret, &bond, cookie))
 		return false;
 	options->mss = mss[low >> 5];
-	options->wscale = wscales[low >> 2 & 7];
+	options->wscale = cookie_wscales[low >> 2 & 7];
 	options->sack = low >> 1 & 1;
 	return true;
 }

@@ -187,12 +187,13 @@ static void syn_accept(struct guard *guard, const struct segment *syn, unsigned 
 
 void guard_cookies_fail(struct guard *guard, uint64_t now_ns)
 {
-	guard->cookies_fail_until_ns = now_ns + COOKIES_FAIL_NS;
+	atomic_store_explicit(&guard->cookies_fail_until_ns, now_ns + COOKIES_FAIL_NS, memory_order_relaxed);
 }
 
 bool guard_cookies_off(const struct guard *guard, const struct service *service, uint64_t now_ns)
 {
-	return service->untracked || !service_may_be_answered_for(service) || now_ns < guard->cookies_fail_until_ns ||
+	return service->untracked || !service_may_be_answered_for(service) ||
+	       now_ns < atomic_load_explicit(&guard->cookies_fail_until_ns, memory_order_relaxed) ||
 	       atomic_load_explicit(&service->exempt, memory_order_relaxed);
 }
 
@@ -223,7 +224,7 @@ bool guard_challenges(const struct guard *guard, const struct segment *syn, uint
 	    atomic_load_explicit(&guard->services[index].posture, memory_order_acquire) == SERVICE_WATCHING)
 		return false;
 	outcome = guard_syn_outcome(guard, &guard->services[index], source_find(guard->sources, &syn->source),
-			      halfopen_find(guard->halfopen, &flow), now_ns);
+				    halfopen_find(guard->halfopen, &flow), now_ns);
 	return outcome == OUTCOME_SYN_CHALLENGED || outcome == OUTCOME_SYN_SOURCE_CHALLENGED;
 }
 

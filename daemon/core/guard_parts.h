@@ -4,13 +4,10 @@
 #ifndef SYNMOAT_GUARD_PARTS_H
 #define SYNMOAT_GUARD_PARTS_H
 
+#include "synmoat/challenge.h"
 #include "synmoat/guard.h"
 
 #define NSEC_PER_SEC 1000000000ULL
-
-/* Of segments that we make: the hops of Linux, and a window for when the server's own is not known. */
-#define HOPS_DEFAULT 64
-#define WINDOW_ANNOUNCED 64240
 
 static inline void guard_count(struct guard *guard, enum outcome outcome)
 {

@@ -135,6 +135,16 @@ bool halfopen_expire(struct halfopen_table *table, uint64_t deadline_ns, struct 
 	return true;
 }
 
+const struct halfopen_entry *halfopen_newest(const struct halfopen_table *table)
+{
+	return table->newest ? &table->entries[table->newest] : NULL;
+}
+
+const struct halfopen_entry *halfopen_older(const struct halfopen_table *table, const struct halfopen_entry *entry)
+{
+	return entry->older ? &table->entries[entry->older] : NULL;
+}
+
 uint32_t halfopen_count(const struct halfopen_table *table)
 {
 	return table->pool.used;

@@ -149,10 +149,12 @@ static void over_rate(struct guard *guard, const struct segment *ack, const stru
 }
 
 /* Whether the source may be in the middle of a handshake with us: its third ACK may be lost, and this be what follows. */
-static bool holds_cookie(const struct guard *guard, const struct segment *ack, uint64_t now_ns)
+static bool holds_cookie(const struct guard *guard, const struct segment *ack, int index, uint64_t now_ns)
 {
 	const struct source *source = source_find(guard->sources, &ack->source);
 
+	if (index >= 0 && now_ns < atomic_load_explicit(&guard->services[index].ahead_until_ns, memory_order_relaxed))
+		return true;
 	return source && source->owed && source_age_s(source->last_s, now_ns) <= guard->limits.handshake_timeout_s;
 }
 
@@ -188,7 +190,7 @@ void guard_ack(struct guard *guard, const struct segment *ack, uint32_t interfac
 	if (!valid || repeated) {
 		guard_count(guard, OUTCOME_ACK_COOKIE_INVALID);
 		guard_decide(decision, ACT_PASS,
-			     splice || holds_cookie(guard, ack, now_ns) ? TREAT_UNPROVEN : TREAT_STRAY);
+			     splice || holds_cookie(guard, ack, index, now_ns) ? TREAT_UNPROVEN : TREAT_STRAY);
 		return;
 	}
 	source = proven_source(guard, ack, now_ns);

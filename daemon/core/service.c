@@ -7,6 +7,7 @@
  * all shards read. */
 #define ANSWER_STALE_NS (1000 * NSEC_PER_MSEC)
 #define ANSWER_GRAIN_NS (100 * NSEC_PER_MSEC)
+#define SPILLED_GRAIN_NS (100 * NSEC_PER_MSEC) /* likewise */
 
 /* So many of the handshakes are completed while a server bears what it has. Of fewer than that many, nobody can tell. */
 #define BORE_PERCENT 90
@@ -65,6 +66,14 @@ void service_wary_until(struct service *service, uint64_t until_ns)
 {
 	if (atomic_load_explicit(&service->wary_until_ns, memory_order_relaxed) < until_ns)
 		atomic_store_explicit(&service->wary_until_ns, until_ns, memory_order_relaxed);
+}
+
+void service_spilled(struct service *service, uint64_t now_ns)
+{
+	uint64_t before_ns = atomic_load_explicit(&service->spilled_ns, memory_order_relaxed);
+
+	if (!before_ns || now_ns >= before_ns + SPILLED_GRAIN_NS)
+		atomic_store_explicit(&service->spilled_ns, now_ns, memory_order_relaxed);
 }
 
 static bool calm_for(struct service *service, bool calm, uint64_t hold_ns, uint64_t now_ns)

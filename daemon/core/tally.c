@@ -271,10 +271,12 @@ static void unanswered_add(struct tally *tally, int32_t cookies, uint64_t now_ns
 {
 	uint32_t second = second_of(now_ns);
 	struct tally_unanswered *slot = &tally->unanswered[second % TALLY_SECONDS];
+	int32_t sum;
 
 	if (slot->second != second)
 		*slot = (struct tally_unanswered){.second = second};
-	slot->cookies += cookies;
+	slot->cookies =
+		__builtin_add_overflow(slot->cookies, cookies, &sum) ? (cookies > 0 ? INT32_MAX : INT32_MIN) : sum;
 }
 
 void tally_syn(struct tally *tally, const struct tally_sight *sight, uint64_t now_ns)
@@ -317,6 +319,18 @@ void tally_cookie_returned(struct tally *tally, bool load, uint64_t now_ns)
 	unanswered_add(tally, -load, now_ns);
 }
 
+void tally_syns_elsewhere(struct tally *tally, uint32_t syns, uint32_t cookies, uint64_t now_ns)
+{
+	struct tally_second *bin = this_second(tally, now_ns);
+
+	bin->syns = sum_of(bin->syns, syns);
+	bin->elsewhere = sum_of(bin->elsewhere, syns);
+	bin->cookies_sent = sum_of(bin->cookies_sent, cookies);
+	tally->totals.syns += syns;
+	tally->totals.cookies_sent += cookies;
+	unanswered_add(tally, cookies < INT32_MAX ? (int32_t)cookies : INT32_MAX, now_ns);
+}
+
 /* ---- numbers ---- */
 
 static bool any_in(const struct tally_second *bin)
@@ -334,6 +348,7 @@ void tally_window(const struct tally *tally, uint64_t now_ns, struct tally_windo
 		if (bin->second != now_s - age)
 			continue;
 		sum->syns = sum_of(sum->syns, bin->syns);
+		sum->elsewhere = sum_of(sum->elsewhere, bin->elsewhere);
 		sum->begun = sum_of(sum->begun, bin->begun);
 		sum->retransmitted = sum_of(sum->retransmitted, bin->retransmitted);
 		sum->completed = sum_of(sum->completed, bin->completed);
@@ -358,7 +373,7 @@ void tally_totals(const struct tally *tally, struct tally_totals *sum)
 	sum->cookies_returned += tally->totals.cookies_returned;
 }
 
-uint32_t tally_unanswered(const struct tally *tally, unsigned window_s, uint64_t now_ns)
+int64_t tally_unanswered(const struct tally *tally, unsigned window_s, uint64_t now_ns)
 {
 	uint32_t now_s = second_of(now_ns);
 	int64_t sum = 0;
@@ -369,5 +384,5 @@ uint32_t tally_unanswered(const struct tally *tally, unsigned window_s, uint64_t
 		if (slot->second == now_s - age)
 			sum += slot->cookies;
 	}
-	return sum > 0 ? (uint32_t)sum : 0;
+	return sum;
 }

@@ -14,6 +14,7 @@
 
 #define REQUEST_BYTES CONNTRACK_REQUEST_BYTES
 #define ANSWER_BYTES 8192
+#define OVERRUNS_MAX 8
 /* Until the connection's next packet, which gives it the sysctl's time (nf_conntrack_tcp_timeout_established). */
 #define SPLICE_TIMEOUT_S 120
 
@@ -344,6 +345,7 @@ static void exchange_all(struct conntrack *conntrack, size_t bytes, uint32_t fir
 {
 	int failed = bytes && mnl_socket_sendto(conntrack->socket, conntrack->requests, bytes) < 0 ? -errno : 0;
 	_Alignas(8) uint8_t answer[ANSWER_BYTES];
+	unsigned overruns = 0;
 
 	for (unsigned i = 0; failed && i < count; i++)
 		handovers[i].error = handovers[i].error ? handovers[i].error : failed;
@@ -352,9 +354,9 @@ static void exchange_all(struct conntrack *conntrack, size_t bytes, uint32_t fir
 		const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
 		int left = (int)received;
 
-		if (received < 0 && errno == EINTR)
-			continue;
-		if (received <= 0) /* ENOBUFS: of an answer that is lost nothing is known */
+		if (received < 0 && (errno == EINTR || (errno == ENOBUFS && overruns++ < OVERRUNS_MAX)))
+			continue; /* ENOBUFS: of an answer that is lost nothing is known, and the others still wait */
+		if (received <= 0)
 			return;
 		for (; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
 			const struct nlmsgerr *error = mnl_nlmsg_get_payload(header);

@@ -46,6 +46,17 @@ static int probe_queue(struct nft *nft, bool native)
 	return nft_dry_run(nft);
 }
 
+static int probe_log(struct nft *nft)
+{
+	struct nftnl_rule *rule;
+
+	probe_begin(nft);
+	rule = nft_rule(nft, "probe");
+	nft_log_to(rule, 0);
+	nft_rule_end(nft, rule);
+	return nft_dry_run(nft);
+}
+
 /* An expression without any attribute: that is refused as such, with -EINVAL or -EOPNOTSUPP, before anything is set up for it (as `ct`
  * would set up conntrack); one that the kernel has not is not found (nft_expr_type_get(), net/netfilter/nf_tables_api.c). */
 static int probe_expression(struct nft *nft, const char *name)
@@ -76,10 +87,11 @@ static void probe_nftables(int results[FEATURE_COUNT])
 		results[FEATURE_LIMIT] = probe_expression(nft, "limit");
 		results[FEATURE_REJECT] = probe_expression(nft, "reject");
 		results[FEATURE_OBJREF] = probe_expression(nft, "objref");
+		results[FEATURE_LOG] = probe_log(nft);
 		nft_close(nft);
 	}
 	results[FEATURE_NFTABLES] = error;
-	for (enum feature i = FEATURE_QUEUE_RULE; error && i <= FEATURE_OBJREF; i++)
+	for (enum feature i = FEATURE_QUEUE_RULE; error && i <= FEATURE_LOG; i++)
 		results[i] = error;
 	free(nft);
 }

@@ -13,6 +13,7 @@ enum feature {
 	FEATURE_LIMIT,
 	FEATURE_REJECT, /* and those without which something is not counted or not answered */
 	FEATURE_OBJREF,
+	FEATURE_LOG,     /* a rule that logs to a group: without it all SYNs are queued */
 	FEATURE_NFQUEUE, /* queues to a process */
 	FEATURE_CTNETLINK,
 	FEATURE_SOCK_DIAG,

@@ -37,7 +37,7 @@ struct inject {
 		struct addr destination;
 	} servers[INJECT_BATCH];
 	uint8_t server_bytes[UINT16_MAX]; /* these may carry data */
-	unsigned waiting; /* segments to clients, not yet sent */
+	unsigned waiting;                 /* segments to clients, not yet sent */
 	struct {
 		uint8_t bytes[INJECT_CLIENT_BYTES];
 		uint16_t length;

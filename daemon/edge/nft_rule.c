@@ -291,8 +291,8 @@ void nft_log_to(struct nftnl_rule *rule, uint16_t group)
 	nftnl_expr_set_u16(expression(rule, "log"), NFTNL_EXPR_LOG_GROUP, group);
 }
 
-/* By the last bits of what is nearly always the timestamp (RFC 7323, appendix A), else some byte of data: a third of what
- * `numgen random` takes. A segment with neither is never among them. */
+/* By the last bits of what is nearly always the timestamp (RFC 7323, appendix A), else some byte of data. A segment with
+ * neither is never among them. */
 void nft_match_tcp_sample(struct nftnl_rule *rule)
 {
 	uint8_t mask = 15, value = 0;

@@ -33,7 +33,7 @@ unsigned proc_queues_bound(const char *text, unsigned first, unsigned last, unsi
 {
 	unsigned count = 0;
 
-	/* number, port id, ... (seq_show(), net/netfilter/nfnetlink_queue.c) */
+	/* number, port id, ... (seq_show(), net/netfilter/nfnetlink_queue.c and nfnetlink_log.c) */
 	for (const char *line = text; line; line = line_next(line)) {
 		char *end;
 		unsigned long number = strtoul(line, &end, 10);

@@ -10,7 +10,7 @@
 /* Of /proc/PID/status: the capabilities in effect, a bit each. False if they are not in it. */
 bool proc_capabilities(const char *status, uint64_t *effective);
 
-/* Of /proc/net/netfilter/nfnetlink_queue: the queues from `first` to `last` that somebody has bound. Returns how many, and
+/* Of /proc/net/netfilter/nfnetlink_queue (nfnetlink_log): the queues (groups) from `first` to `last` that somebody has bound. Returns how many, and
  * in `which` the first of them. */
 unsigned proc_queues_bound(const char *text, unsigned first, unsigned last, unsigned *which);
 

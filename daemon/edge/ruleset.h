@@ -112,6 +112,7 @@ struct ruleset_wanted {
 	enum ruleset_closed closed;
 	const struct service_binding *closing; /* RULESET_CLOSED_ARMED: those that are closed */
 	size_t closing_count;
+	bool spill; /* SYNs to armed services beyond a rate are logged, not queued, where the setup has it */
 	bool syn_pass_unheard, armed_pass_unheard; /* SYNs when nobody listens to their queue; else they are dropped */
 };
 
@@ -151,7 +152,9 @@ int ruleset_refusals(struct ruleset *ruleset, uint64_t counts[RULESET_REFUSAL_CO
 
 /* ---- life ---- */
 
-/* Enters connections that conntrack may not know, so that their next packet is not questioned. 0 or -errno. */
+/* Enters connections that conntrack may not know, so that their next packet is not questioned, idle ones among them. 0 or
+ * -errno. */
+#define RULESET_KNOWN_S (7 * 86400ULL)
 int ruleset_know_flows(struct ruleset *ruleset, const struct flow *flows, size_t count);
 
 /* Makes sure that the keeper is there. 0 or -errno. */

@@ -63,7 +63,7 @@ void rules_queue_armed(struct ruleset *ruleset, const struct ruleset_wanted *wan
 	struct nft *nft = &ruleset->nft;
 	struct nftnl_rule *rule;
 
-	if (!ruleset->setup.spill || wanted->observe) {
+	if (!ruleset->setup.spill || !wanted->spill || wanted->observe) {
 		rule_queue_syn(ruleset, nft_rule(nft, chain), seen, first, pass_unheard);
 		return;
 	}

@@ -9,8 +9,7 @@
 #include "synmoat/packet.h"
 
 #define UNASKED_PER_S 20
-#define FLOWS_KNOWN_TIMEOUT_S (7 * 86400) /* of those entered by ruleset_know_flows(): idle ones among them */
-#define FLOWS_PER_MESSAGE 512             /* with timeout 64 bytes each: a netlink attribute's length has 16 bits */
+#define FLOWS_PER_MESSAGE 512 /* with timeout 64 bytes each: a netlink attribute's length has 16 bits */
 
 void rules_armed_syn(struct ruleset *ruleset, const char *screen)
 {
@@ -331,7 +330,7 @@ static int know_flows_of(struct ruleset *ruleset, const struct nft_set *set, boo
 	for (size_t i = 0; i <= count; i++) {
 		if (used && (used == FLOWS_PER_MESSAGE || i == count)) {
 			nft_begin(&ruleset->nft);
-			nft_elements_add(&ruleset->nft, set, keys, used, FLOWS_KNOWN_TIMEOUT_S);
+			nft_elements_add(&ruleset->nft, set, keys, used, RULESET_KNOWN_S);
 			int error = nft_commit(&ruleset->nft);
 			first = first ? first : error;
 			used = 0;

@@ -20,8 +20,7 @@
 
 struct spill {
 	struct mnl_socket *socket;
-	uint32_t expected; /* number of the next packet */
-	bool begun;
+	uint32_t expected; /* number of the next packet: the kernel begins with 0, too */
 	uint64_t lost;
 	uint8_t receive[RECEIVE_BYTES] __attribute__((aligned(8)));
 };
@@ -54,7 +53,7 @@ static int bind_group(const struct spill *spill, uint16_t number)
 {
 	struct nfulnl_msg_config_cmd command = {.command = NFULNL_CFG_CMD_BIND};
 	struct nfulnl_msg_config_mode mode = {.copy_range = htonl(COPY_BYTES), .copy_mode = NFULNL_COPY_PACKET};
-	char buffer[512];
+	char buffer[512] = {0};
 	struct nlmsghdr *header = config_put(buffer, number);
 
 	mnl_attr_put(header, NFULA_CFG_CMD, sizeof(command), &command);
@@ -163,10 +162,8 @@ static void note_number(struct spill *spill, const struct fields *fields)
 {
 	if (!fields->numbered)
 		return;
-	if (spill->begun)
-		spill->lost += fields->number - spill->expected;
+	spill->lost += fields->number - spill->expected;
 	spill->expected = fields->number + 1;
-	spill->begun = true;
 }
 
 unsigned spill_receive(struct spill *spill, struct spilled *packets)

@@ -145,6 +145,34 @@ static int cidrs_read(struct reader *reader, const config_setting_t *list, const
 	return 0;
 }
 
+/* As dev_valid_name() (net/core/dev.c) has it. */
+static bool is_interface_name(const char *name)
+{
+	return *name && strlen(name) < IF_NAMESIZE && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+	       !strpbrk(name, "/: \t\n\v\f\r");
+}
+
+static int interfaces_read(struct reader *reader, const config_setting_t *list, const struct key *key, void *target)
+{
+	struct config *config = target;
+	int entries = setting_count(list);
+
+	if (entries < 0 || entries > CONFIG_INTERFACES_MAX)
+		return reader_refuse(reader, list, key->allowed);
+	for (int i = 0; i < entries; i++) {
+		const config_setting_t *setting = config_setting_get_elem(list, (unsigned)i);
+		const char *name = setting_string(setting);
+
+		if (setting->type != CONFIG_TYPE_STRING || !is_interface_name(name))
+			return reader_refuse(reader, setting, "an interface's name in quotes, of at most 15 bytes");
+		for (int j = 0; j < i; j++)
+			if (strcmp(config->xdp.interfaces[j], name) == 0)
+				return reader_refuse(reader, setting, "each interface once");
+		strcpy(config->xdp.interfaces[config->xdp.interface_count++], name);
+	}
+	return 0;
+}
+
 static int allow_read(struct reader *reader, const config_setting_t *list, const struct key *key, void *target)
 {
 	struct config *config = target;
@@ -203,6 +231,20 @@ static const char *const action_words[] = {
 	NULL,
 };
 
+static const char *const accelerator_words[] = {
+	[ACCELERATOR_AUTO] = "auto",
+	[ACCELERATOR_XDP] = "xdp",
+	[ACCELERATOR_OFF] = "off",
+	NULL,
+};
+
+static const char *const xdp_mode_words[] = {
+	[XDP_MODE_AUTO] = "auto",
+	[XDP_MODE_NATIVE] = "native",
+	[XDP_MODE_GENERIC] = "generic",
+	NULL,
+};
+
 static const char *const access_words[] = {
 	[ACCESS_GROUP] = "group",
 	[ACCESS_EVERYBODY] = "everybody",
@@ -255,6 +297,12 @@ static const struct key queues_keys[] = {
 	WORD("spill", queues.spill, spill_words),
 };
 
+static const struct key xdp_keys[] = {
+	{.name = "interfaces", .read = interfaces_read, .allowed = "a list of at most 16 interfaces' names, [\"eth0\"]"},
+	WORD("mode", xdp.mode, xdp_mode_words),
+	NUMBER("sample_per_s", xdp.sample_per_s, 1, 100000, 200, "SYNs per second and CPU"),
+};
+
 static const struct key control_keys[] = {
 	{.name = "socket", .read = socket_read, .allowed = "an absolute path of at most 107 bytes"},
 	{.name = "group", .read = group_read, .allowed = "\"\" or a group that this host knows, of at most 32 bytes"},
@@ -286,6 +334,8 @@ static const struct key root_keys[] = {
 	SECTION(reflection, reader_section),
 	SECTION(tables, reader_section),
 	SECTION(queues, reader_section),
+	WORD("accelerator", accelerator, accelerator_words),
+	SECTION(xdp, reader_section),
 	SECTION(control, reader_section),
 	SECTION(metrics, reader_section),
 };
@@ -297,7 +347,9 @@ static const struct key root_section = {.read = reader_section, .keys = root_key
 _Static_assert(sizeof(enum config_policy) == sizeof(unsigned) && sizeof(enum config_action) == sizeof(unsigned) &&
 		       sizeof(enum config_access) == sizeof(unsigned) && sizeof(enum config_mode) == sizeof(unsigned) &&
 		       sizeof(enum config_unseen) == sizeof(unsigned) &&
-		       sizeof(enum config_spill) == sizeof(unsigned) && sizeof(enum config_strays) == sizeof(unsigned),
+		       sizeof(enum config_spill) == sizeof(unsigned) &&
+		       sizeof(enum config_strays) == sizeof(unsigned) &&
+		       sizeof(enum config_accelerator) == sizeof(unsigned) && sizeof(enum xdp_mode) == sizeof(unsigned),
 	       "reader_word() stores an enum as unsigned");
 
 const struct key *config_keys(void)

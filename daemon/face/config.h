@@ -7,9 +7,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <net/if.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "edge/xdp.h"
 #include "synmoat/addr.h"
 #include "synmoat/cidr.h"
 
@@ -65,6 +67,14 @@ enum config_strays {
 	STRAYS_RESET, /* both ends are told */
 };
 
+/* Who answers SYNs to armed services: bpf/synmoat.bpf.c, or the daemon alone. */
+enum config_accelerator {
+	ACCELERATOR_AUTO, /* the program where it can be used */
+	ACCELERATOR_XDP,  /* the program: without it there is no start */
+	ACCELERATOR_OFF,
+};
+
+#define CONFIG_INTERFACES_MAX 16
 #define CONFIG_PATH_BYTES 256
 #define CONFIG_LISTEN_BYTES 56 /* an address in brackets, a port, and to spare */
 
@@ -130,6 +140,13 @@ struct config {
 		unsigned first;  /* number of the first NFQUEUE; 3 per shard follow. 0..65000 */
 		enum config_spill spill;
 	} queues;
+	enum config_accelerator accelerator;
+	struct {
+		size_t interface_count; /* 0 = those that a default route leads through */
+		char interfaces[CONFIG_INTERFACES_MAX][IF_NAMESIZE];
+		enum xdp_mode mode;
+		unsigned sample_per_s; /* 1..100000 SYNs per CPU that the daemon sees all the same */
+	} xdp;
 	struct {
 		char listen[CONFIG_LISTEN_BYTES]; /* "" = nowhere, "127.0.0.1:9464", "[::1]:9464" */
 		struct addr address;              /* of it: of loopback */

@@ -70,6 +70,17 @@ static bool add_cidrs(config_setting_t *parent, const char *name, const struct c
 	return array != NULL;
 }
 
+static bool show_interfaces(config_setting_t *parent, const struct key *key, const void *from)
+{
+	const struct config *config = from;
+	config_setting_t *array = config_setting_add(parent, key->name, CONFIG_TYPE_ARRAY);
+
+	for (size_t i = 0; array && i < config->xdp.interface_count; i++)
+		if (!add_string(array, NULL, config->xdp.interfaces[i]))
+			return false;
+	return array != NULL;
+}
+
 static bool show_allow(config_setting_t *parent, const struct key *key, const void *from)
 {
 	const struct config *config = from;
@@ -152,6 +163,7 @@ static const struct {
 	{NULL, "deny", show_deny},
 	{NULL, "gateway", show_gateway},
 	{"gateway", "secret_file", show_secret_file},
+	{"xdp", "interfaces", show_interfaces},
 	{"control", "socket", show_socket},
 	{"control", "group", show_group},
 	{"metrics", "listen", show_listen},

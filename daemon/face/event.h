@@ -90,6 +90,14 @@ enum event_level {
 	      "the shared secret's file has other secrets than before") \
 	EVENT(SECRET_FAILED, "secret-failed", "35febf520b3441cf983cb7f376087e2b", EVENT_ERROR, \
 	      "there is no new secret: the old one stays in force") \
+	EVENT(XDP_UNAVAILABLE, "xdp-unavailable", "24cc8548013f4fcfa6563376e086ea79", EVENT_WARNING, \
+	      "XDP cannot be used: all SYNs are answered from the queue") \
+	EVENT(XDP_ON, "xdp-on", "85cca9a2f9fd46e2be6e1c970496b186", EVENT_NOTICE, \
+	      "XDP answers the SYNs of armed services") \
+	EVENT(XDP_OFF, "xdp-off", "90f42e30f1c54a96811c208872a7dc28", EVENT_INFO, \
+	      "it is detached") \
+	EVENT(XDP_NOT_THERE, "xdp-not-there", "5f02ff2640084747ab734770f8ffc233", EVENT_WARNING, \
+	      "an interface that it is wanted on cannot have it") \
 	EVENT(ORDER, "order", "d7170a92c2dd49cebf5021c84e2fa411", EVENT_INFO, \
 	      "an operator has changed something")
 /* clang-format on */

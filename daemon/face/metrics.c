@@ -54,6 +54,7 @@ static const struct {
 	[OUTCOME_SYN_DENIED] = {FAMILY_SYNS, NULL},
 	[OUTCOME_SYN_BANNED] = {FAMILY_SYNS, NULL},
 	[OUTCOME_SYN_CAPPED] = {FAMILY_SYNS, NULL},
+	[OUTCOME_SYN_UNANSWERED] = {FAMILY_SYNS, NULL},
 	[OUTCOME_SYN_TO_LEARN] = {FAMILY_SYNS, NULL},
 	[OUTCOME_SYN_UNFOUND] = {FAMILY_SYNS, NULL},
 	[OUTCOME_SYN_SIGNED] = {FAMILY_SYNS, NULL},
@@ -63,6 +64,7 @@ static const struct {
 	[OUTCOME_SYNACK_UNSENT] = {FAMILY_ERRORS, NULL},
 	[OUTCOME_ACK_COOKIE_VALID] = {FAMILY_ACKS, NULL},
 	[OUTCOME_ACK_COOKIE_INVALID] = {FAMILY_ACKS, NULL},
+	[OUTCOME_ACK_SHED] = {FAMILY_ACKS, NULL},
 	[OUTCOME_STRAY_RESET] = {FAMILY_ALONE, "synmoat_strays_reset_total"},
 	[OUTCOME_ACK_OVER_RATE] = {FAMILY_ACKS, NULL},
 	[OUTCOME_ACK_HELD] = {FAMILY_ACKS, NULL},
@@ -313,6 +315,21 @@ static void write_latency(struct writer *writer, const char *name, const char *h
 	writer_sample(writer, "_count", NULL, 0, count);
 }
 
+static void write_accelerator(struct writer *writer, const struct report_accelerator *accelerator)
+{
+	uint64_t attached = 0;
+
+	for (size_t i = 0; i < accelerator->interface_count; i++)
+		attached += strcmp(accelerator->interfaces[i].state, "native") == 0 ||
+			    strcmp(accelerator->interfaces[i].state, "generic") == 0;
+	writer_number(writer, "synmoat_xdp_interfaces", METRIC_GAUGE, "Interfaces that have the XDP program now.",
+		      attached);
+	writer_number(writer, "synmoat_xdp_syns_answered_total", METRIC_COUNTER,
+		      "SYNs that the XDP program answered, of those challenged.", accelerator->answered);
+	writer_number(writer, "synmoat_xdp_syns_passed_total", METRIC_COUNTER,
+		      "SYNs to armed services that the XDP program let pass.", accelerator->passed_up);
+}
+
 /* ---- the kernel ---- */
 
 static void write_tcp(struct writer *writer, const struct kernel_counters *kernel)
@@ -396,6 +413,7 @@ void metrics_write(const struct metrics *metrics, bool json, FILE *out)
 		      "From a client's third ACK until its connection is handed to the kernel.", &metrics->handover);
 	write_services(&writer, metrics);
 	write_tables(&writer, metrics);
+	write_accelerator(&writer, &metrics->report->accelerator);
 	write_queues(&writer, &metrics->kernel);
 	write_tcp(&writer, &metrics->kernel);
 	write_conntrack(&writer, &metrics->kernel);

@@ -106,20 +106,37 @@ static void status_services_text(const struct report *report, FILE *out)
 		fprintf(out, "  and %zu more: see 'services'\n", report->service_count - shown);
 }
 
+/* ", XDP attached (eth0 native)": where it is switched off there is nothing to say. */
+static void accelerator_text(const struct report_accelerator *accelerator, FILE *out)
+{
+	if (!accelerator->state || strcmp(accelerator->state, "off") == 0)
+		return;
+	fprintf(out, ", XDP %s", accelerator->state);
+	for (size_t i = 0; i < accelerator->interface_count; i++)
+		fprintf(out, "%s%s %s", i ? ", " : " (", accelerator->interfaces[i].name,
+			accelerator->interfaces[i].state);
+	if (accelerator->interface_count)
+		fputc(')', out);
+}
+
 /* Six lines besides the services': of two services that listen by IPv4 and by IPv6, ten in all. */
 static void status_text(const struct report *report, FILE *out)
 {
 	const uint64_t *count = report->counters;
 	char uptime[48];
 
-	fprintf(out, "synmoatd %s: mode %s, policy %s, %u shard%s, up %s\n", report->version, report->mode,
-		report->policy, report->shards, report->shards == 1 ? "" : "s", uptime_text(report->uptime_s, uptime));
+	fprintf(out, "synmoatd %s: mode %s, policy %s", report->version, report->mode, report->policy);
+	accelerator_text(&report->accelerator, out);
+	fprintf(out, ", %u shard%s, up %s\n", report->shards, report->shards == 1 ? "" : "s",
+		uptime_text(report->uptime_s, uptime));
 	status_services_text(report, out);
-	fprintf(out, "SYNs: %" PRIu64 " received, %" PRIu64 " accepted, %" PRIu64 " challenged, %" PRIu64 " refused\n",
+	fprintf(out, "SYNs: %" PRIu64 " received, %" PRIu64 " accepted, %" PRIu64 " challenged",
 		count[OUTCOME_SYN_RECEIVED],
 		count[OUTCOME_SYN_ACCEPTED] + count[OUTCOME_SYN_DIRECT] + count[OUTCOME_SYN_ALLOWED],
-		count[OUTCOME_SYN_CHALLENGED] + count[OUTCOME_SYN_SOURCE_CHALLENGED],
-		count[OUTCOME_SYN_DENIED] + count[OUTCOME_SYN_BANNED]);
+		count[OUTCOME_SYN_CHALLENGED] + count[OUTCOME_SYN_SOURCE_CHALLENGED]);
+	if (report->accelerator.answered)
+		fprintf(out, " (%" PRIu64 " by XDP)", report->accelerator.answered);
+	fprintf(out, ", %" PRIu64 " refused\n", count[OUTCOME_SYN_DENIED] + count[OUTCOME_SYN_BANNED]);
 	fprintf(out,
 		"cookies: %" PRIu64 " valid, %" PRIu64 " invalid; handovers: %" PRIu64 " done, %" PRIu64 " failed\n",
 		count[OUTCOME_ACK_COOKIE_VALID], count[OUTCOME_ACK_COOKIE_INVALID], count[OUTCOME_HANDED_OVER],

@@ -4,6 +4,7 @@
 #ifndef SYNMOAT_REPORT_H
 #define SYNMOAT_REPORT_H
 
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,6 +61,22 @@ struct report_source {
 	uint32_t idle_s; /* since its last SYN */
 };
 
+#define REPORT_INTERFACES_MAX 64
+
+struct report_interface {
+	char name[IF_NAMESIZE];
+	const char *state; /* "native", "generic"; "ready"; "another program", "tags stripped", "refused" */
+};
+
+struct report_accelerator {
+	const char *state;   /* "off", "unavailable", "ready", "attached" */
+	const char *why_not; /* unavailable */
+	uint64_t answered;   /* SYNs, among OUTCOME_SYN_CHALLENGED */
+	uint64_t passed_up;  /* SYNs of armed services, to the daemon or to the kernel */
+	size_t interface_count;
+	struct report_interface interfaces[REPORT_INTERFACES_MAX];
+};
+
 struct report {
 	const char *version;
 	uint64_t uptime_s;
@@ -70,6 +87,7 @@ struct report {
 	uint32_t half_open_entries, half_open_capacity;
 	uint32_t source_entries, source_capacity;
 	uint64_t counters[OUTCOME_COUNT];
+	struct report_accelerator accelerator;
 	size_t service_count;
 	const struct report_service *services;
 	size_t bans;         /* in force */

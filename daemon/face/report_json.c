@@ -84,19 +84,38 @@ static json_t *counters_object(const struct report *report)
 	return object;
 }
 
+static json_t *interfaces_object(const struct report_accelerator *accelerator)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < accelerator->interface_count; i++)
+		array = array_with(array, json_pack("{s:s, s:s}", "name", accelerator->interfaces[i].name, "state",
+						    accelerator->interfaces[i].state));
+	return array;
+}
+
+static json_t *accelerator_object(const struct report_accelerator *accelerator)
+{
+	const char *why_not = accelerator->why_not ? accelerator->why_not : "";
+
+	return json_pack("{s:s, s:o, s:I, s:I, s:o}", "state", accelerator->state ? accelerator->state : "off",
+			 "reason", text_or_null(why_not), "answered", (json_int_t)accelerator->answered, "passed_up",
+			 (json_int_t)accelerator->passed_up, "interfaces", interfaces_object(accelerator));
+}
+
 void report_json_status(const struct report *report, FILE *out)
 {
 	/* clang-format off: a key and its value stay together */
-	answer_write(json_pack("{s:s, s:I, s:s, s:s, s:b, s:i, s:{s:{s:I, s:I}, s:{s:I, s:I}}, s:I, s:o, s:o}",
-			       "version", report->version, "uptime_s", (json_int_t)report->uptime_s, "mode",
-			       report->mode, "policy", report->policy, "armed", report->armed, "shards",
-			       (int)report->shards, "tables", "half_open", "entries",
-			       (json_int_t)report->half_open_entries, "capacity",
-			       (json_int_t)report->half_open_capacity, "sources", "entries",
-			       (json_int_t)report->source_entries, "capacity", (json_int_t)report->source_capacity,
-			       "bans", (json_int_t)report->bans, "services", services_array(report), "counters",
-			       counters_object(report)),
-		     out);
+	answer_write(
+		json_pack("{s:s, s:I, s:s, s:s, s:b, s:i, s:{s:{s:I, s:I}, s:{s:I, s:I}}, s:I, s:o, s:o, s:o}",
+			  "version", report->version, "uptime_s", (json_int_t)report->uptime_s, "mode", report->mode,
+			  "policy", report->policy, "armed", report->armed, "shards", (int)report->shards, "tables",
+			  "half_open", "entries", (json_int_t)report->half_open_entries, "capacity",
+			  (json_int_t)report->half_open_capacity, "sources", "entries",
+			  (json_int_t)report->source_entries, "capacity", (json_int_t)report->source_capacity, "bans",
+			  (json_int_t)report->bans, "accelerator", accelerator_object(&report->accelerator), "services",
+			  services_array(report), "counters", counters_object(report)),
+		out);
 	/* clang-format on */
 }
 

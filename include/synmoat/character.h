@@ -67,6 +67,7 @@ struct observation {
 	 * retransmitted is 0. */
 	uint32_t begun, retransmitted, completed;
 	uint32_t syns, distinct, top_syns; /* in the window's sketch; top_syns are certain */
+	uint32_t elsewhere;                /* SYNs in the window that no sketch knows */
 	uint32_t arm_at;                   /* entries: what it takes to press */
 	uint64_t pressed_ns;               /* for so long without a break */
 	bool pressed;                      /* half-open, and while armed unanswered cookies, at or above arm_at */

@@ -18,25 +18,10 @@
 #include <stdint.h>
 
 #include "synmoat/addr.h"
+#include "synmoat/cookie_code.h"
 #include "synmoat/siphash.h"
 
 #define COOKIE_EPOCH_S 64
-
-/* The secrets of the current epoch and the one before, by the epoch's lowest bit. Both must be random from the start. */
-struct cookie_secret {
-	uint32_t epoch;
-	struct siphash_key keys[2];
-	bool has_next; /* others may be in the next epoch already: */
-	struct siphash_key next;
-};
-
-/* What a client's SYN offered, as far as a cookie can carry it: the MSS rounded down to the table's next, the window
- * scale rounded down too, which is safe (RFC 7323 2.3: the shift is the sender's own choice; a smaller one announces less). */
-struct cookie_options {
-	uint16_t mss;  /* bytes */
-	int8_t wscale; /* -1 = option absent */
-	bool sack;
-};
 
 /* The ISN that answers a SYN of `flow` with `client_isn` in the current epoch. */
 uint32_t cookie_make(const struct cookie_secret *secret, const struct flow *flow, uint32_t client_isn,

@@ -109,7 +109,7 @@ struct guard {
 	struct addr bans[GUARD_BANS_MAX];
 	uint32_t found_count; /* likewise */
 	struct guard_found found[GUARD_FOUND_MAX];
-	uint64_t cookies_fail_until_ns; /* they cannot be sent: SYNs pass till then */
+	_Atomic uint64_t cookies_fail_until_ns; /* they cannot be sent: SYNs pass till then. Read by any thread */
 	uint64_t counters[OUTCOME_COUNT];
 	struct latency handover_latency; /* from the third ACK on */
 };

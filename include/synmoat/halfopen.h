@@ -52,6 +52,10 @@ bool halfopen_end(struct halfopen_table *table, const struct flow *flow, struct 
 /* Removes the oldest entry into `ended` if it began at or before `deadline_ns`. Call until false. */
 bool halfopen_expire(struct halfopen_table *table, uint64_t deadline_ns, struct halfopen_entry *ended);
 
+/* All of them, the newest first: NULL ends them. Valid until the next change. */
+const struct halfopen_entry *halfopen_newest(const struct halfopen_table *table);
+const struct halfopen_entry *halfopen_older(const struct halfopen_table *table, const struct halfopen_entry *entry);
+
 uint32_t halfopen_count(const struct halfopen_table *table);
 
 #endif

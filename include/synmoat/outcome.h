@@ -18,6 +18,7 @@
 	OUTCOME(SYN_DENIED, "syn_denied", "SYNs of denied sources, dropped there (observe: would have been)") \
 	OUTCOME(SYN_BANNED, "syn_banned", "SYNs of banned sources, dropped there (observe: would have been)") \
 	OUTCOME(SYN_CAPPED, "syn_capped", "SYNs left without an answer to spare a bystander") \
+	OUTCOME(SYN_UNANSWERED, "syn_unanswered", "SYNs dropped by the XDP program, which could not make its answer") \
 	OUTCOME(SYN_TO_LEARN, "syn_to_learn", "SYNs of an armed service passed to learn from the server's answer") \
 	OUTCOME(SYN_UNFOUND, "syn_unfound", "SYNs into a network, to a server that has not answered yet, passed") \
 	OUTCOME(SYN_SIGNED, "syn_signed", "SYNs with a signature for the kernel to check (TCP-MD5, TCP-AO), passed") \
@@ -27,6 +28,7 @@
 	OUTCOME(SYNACK_UNSENT, "synack_unsent", "cookies and resets to clients that could not be sent") \
 	OUTCOME(ACK_COOKIE_VALID, "ack_cookie_valid", "third ACKs with a valid cookie") \
 	OUTCOME(ACK_COOKIE_INVALID, "ack_cookie_invalid", "ACKs without one, left to conntrack") \
+	OUTCOME(ACK_SHED, "ack_shed", "ACKs without one dropped by the XDP program, beyond its limit") \
 	OUTCOME(STRAY_RESET, "stray_reset", "segments of connections that nobody knows, answered with a RST") \
 	OUTCOME(ACK_OVER_RATE, "ack_over_rate", "third ACKs with a valid cookie refused for their source's rate") \
 	OUTCOME(ACK_HELD, "ack_held", "packets held until the server answered") \

@@ -94,20 +94,22 @@ struct service {
 	_Atomic uint32_t arm_at; /* entries */
 	_Atomic uint32_t crowd_at;
 	_Atomic uint32_t disarm_at;
-	_Atomic uint32_t half_open;     /* entries of all shards */
-	_Atomic uint32_t kernel_held;   /* entries of the kernel, however old, when last counted */
-	_Atomic int32_t begun_since;    /* begun since then, less those that their clients have ended */
-	_Atomic uint64_t wary_until_ns; /* a source is, or was until then, challenged on its own account */
-	_Atomic uint8_t posture;        /* enum service_posture */
-	_Atomic uint8_t patience;       /* enum service_patience */
-	_Atomic bool exempt;            /* nobody is challenged on its account: cookies = never */
-	_Atomic bool everybody;         /* proven sources are, too: cookies = always */
-	_Atomic bool untracked;         /* conntrack is told not to see it (notrack): a handover cannot be */
-	_Atomic uint64_t learned[2];    /* packed struct service_learned: [0] IPv4, [1] IPv6 */
-	_Atomic bool behind;            /* the server is behind this host, and what it answers tells about it: */
-	_Atomic uint8_t answers;        /* enum service_answers */
-	_Atomic uint64_t answered_ns;   /* when a SYN-ACK last came; 0 = never */
-	_Atomic uint32_t unanswered;    /* handovers in a row without one, although their clients had sent data */
+	_Atomic uint32_t half_open;      /* entries of all shards */
+	_Atomic uint32_t kernel_held;    /* entries of the kernel, however old, when last counted */
+	_Atomic int32_t begun_since;     /* begun since then, less those that their clients have ended */
+	_Atomic uint64_t wary_until_ns;  /* a source is, or was until then, challenged on its own account */
+	_Atomic uint64_t spilled_ns;     /* when a source that is not noted last got a cookie; 0 = never */
+	_Atomic uint64_t ahead_until_ns; /* until then anybody may hold a cookie: of XDP, or of a SYN that spilled */
+	_Atomic uint8_t posture;         /* enum service_posture */
+	_Atomic uint8_t patience;        /* enum service_patience */
+	_Atomic bool exempt;             /* nobody is challenged on its account: cookies = never */
+	_Atomic bool everybody;          /* proven sources are, too: cookies = always */
+	_Atomic bool untracked;          /* conntrack is told not to see it (notrack): a handover cannot be */
+	_Atomic uint64_t learned[2];     /* packed struct service_learned: [0] IPv4, [1] IPv6 */
+	_Atomic bool behind;             /* the server is behind this host, and what it answers tells about it: */
+	_Atomic uint8_t answers;         /* enum service_answers */
+	_Atomic uint64_t answered_ns;    /* when a SYN-ACK last came; 0 = never */
+	_Atomic uint32_t unanswered;     /* handovers in a row without one, although their clients had sent data */
 
 	bool in_use; /* the supervisor's from here on */
 	bool fresh;  /* new in its slot: what is known there is of another */
@@ -172,6 +174,9 @@ void service_enter(struct service *service, enum service_posture posture, uint64
 void service_answered(struct service *service, uint64_t now_ns);
 void service_refused(struct service *service, uint64_t now_ns);
 void service_unanswered(struct service *service, uint64_t now_ns);
+
+/* A source that is not noted gets a cookie. Any thread. */
+void service_spilled(struct service *service, uint64_t now_ns);
 
 /* Whether cookies may be sent in its name: it is one server, and answers. Any thread. */
 bool service_may_be_answered_for(const struct service *service);

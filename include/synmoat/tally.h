@@ -71,7 +71,7 @@ struct tally_sketch {
 
 struct tally_second {
 	uint32_t second;
-	uint32_t syns;
+	uint32_t syns, elsewhere;
 	uint32_t begun, retransmitted, completed;
 	uint32_t cookies_sent, cookies_returned;
 };
@@ -117,11 +117,15 @@ void tally_cookie_sent(struct tally *tally, bool load, uint64_t now_ns);
 void tally_completed(struct tally *tally, uint64_t now_ns);
 void tally_cookie_returned(struct tally *tally, bool load, uint64_t now_ns);
 
+/* SYNs, and among them cookies sent, that others have counted: the numbers have them, the sketches don't. */
+void tally_syns_elsewhere(struct tally *tally, uint32_t syns, uint32_t cookies, uint64_t now_ns);
+
 /* ---- numbers ---- */
 
 /* Saturating. */
 struct tally_window {
 	uint32_t syns;
+	uint32_t elsewhere; /* of them: no sketch knows these */
 	uint32_t begun, retransmitted, completed;
 	uint32_t cookies_sent, cookies_returned;
 	uint32_t last_second, this_second; /* SYNs in the last full second, and in this one so far */
@@ -132,8 +136,9 @@ void tally_window(const struct tally *tally, uint64_t now_ns, struct tally_windo
 
 void tally_totals(const struct tally *tally, struct tally_totals *sum);
 
-/* Cookies without an answer in the last `window_s` seconds (at most TALLY_SECONDS - 2). */
-uint32_t tally_unanswered(const struct tally *tally, unsigned window_s, uint64_t now_ns);
+/* Cookies without an answer in the last `window_s` seconds (at most TALLY_SECONDS - 2). Less than 0 when cookies came back
+ * here that are counted as sent in another's tally: of several, the sum tells. */
+int64_t tally_unanswered(const struct tally *tally, unsigned window_s, uint64_t now_ns);
 
 /* ---- sketches ---- */
 

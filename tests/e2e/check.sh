@@ -34,6 +34,8 @@ s = socket.socket(); s.bind(("", int(sys.argv[1]))); s.listen(int(sys.argv[2]));
     wait_until 10 listening "$1"
 }
 bound() { in_srv grep -q "^ *$1 " /proc/net/netfilter/nfnetlink_queue; }
+# shellcheck disable=SC2016 # awk's own
+bound_group() { in_srv awk '{ print $1 }' /proc/net/netfilter/nfnetlink_log | grep -qx "$1"; }
 bind_up() # NUMBER
 {
     ip netns exec "$SRV" "$TESTS/tools/bindqueue.py" "$1" &
@@ -101,6 +103,7 @@ check "a kernel without nftables" lacks 'nftables send EOPNOTSUPP' fault CONFIG_
 check "a kernel without a queue rule" lacks 'nftables send ENOENT' fault CONFIG_NFT_QUEUE
 check "a kernel without ct in nftables" told fault kernel CONFIG_NFT_CT
 check "a kernel without fib in nftables" told fault kernel CONFIG_NFT_FIB_INET
+check "a kernel without log in nftables" told warning kernel CONFIG_NFT_LOG
 check "a kernel without packet queues" lacks 'queue send EINVAL' fault CONFIG_NETFILTER_NETLINK_QUEUE
 check "a kernel without ctnetlink" lacks 'conntrack send EINVAL' fault CONFIG_NF_CT_NETLINK
 check "a kernel without sock_diag" lacks 'diag send ENOENT' fault CONFIG_INET_DIAG
@@ -175,6 +178,13 @@ check "one of our queues is taken" says 1 fault queues '1 of 100 to 102, queue 1
 check "one of our queues is taken: what to change" told fault queues queues.first
 config_write 'queues = { shards = 1; first = 200; };'
 check "one of our queues is taken: that helps" says 0 ok queues '200 to 202'
+kill "$BINDER"
+ip netns exec "$SRV" "$TESTS/tools/bindqueue.py" --log 202 &
+BINDER=$!
+wait_until 10 bound_group 202
+check "our NFLOG group is taken" says 0 warning queues '1 of the NFLOG groups 202 to 202'
+config_write 'queues = { shards = 1; first = 200; spill = "off"; };'
+check "no NFLOG group is wanted" silent queues NFLOG
 kill "$BINDER"
 
 # ---- rules of others

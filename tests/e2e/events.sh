@@ -268,7 +268,8 @@ check "alert: it makes up for that" wait_until 20 posted \
     "attack-begun attack-ended attack-begun attack-ended attack-begun attack-ended "
 check "alert: each is posted once" test "$(jq -r '"\(.run) \(.number)"' "$WORK/posts" | sort | uniq -d | wc -l)" -eq 0
 check "alert: as JSON" says_true -s 'all(.[]; .format == 1 and .fields.service == "web")' "$WORK/posts"
-check "alert: each is mailed once" wait_until 5 test "$(grep -c '^-- -i -t$' "$WORK/mails")" -eq 6
+mailed() { [ "$(grep -c '^-- -i -t$' "$WORK/mails")" -eq "$1" ]; }
+check "alert: each is mailed once" wait_until 5 mailed 6
 check "alert: to whom it was told" test "$(grep -c '^To: ops@example.net$' "$WORK/mails")" -eq 6
 check "alert: with a subject" test "$(grep -c "^Subject: \[synmoat\] $(uname -n): attack-begun web\$" "$WORK/mails")" -eq 3
 check "alert: with the numbers" test "$(grep -c '^class: random-source flood$' "$WORK/mails")" -eq 6

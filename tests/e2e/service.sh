@@ -4,6 +4,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 UNIT=$TESTS/../systemd/synmoat.service
+FAST=$TESTS/../systemd/fast.conf
 USER_ID=64321 # has no name, and no group but its own
 WEB='services = ( { name = "web"; address = "any"; ports = [80]; } ); backlog = { hold_s = 1; handshake_timeout_s = 3; };'
 WATCHDOG_MS=1000
@@ -15,13 +16,18 @@ AS_SERVICE=(setpriv --reuid "$USER_ID" --regid "$USER_ID" --clear-groups --no-ne
 
 fails() { ! "$@" >/dev/null 2>&1; }
 no_more_than() { awk -v is="$1" -v most="$2" 'BEGIN { exit !(is != "" && is <= most) }'; }
-exposure() { systemd-analyze security --offline=true --no-pager "$UNIT" | sed -n 's/.*Overall exposure.*: \([0-9.]*\) .*/\1/p'; }
-# Where the programs are here, and without the manual pages that are not installed.
-verified()
+exposure() { systemd-analyze security --offline=true --no-pager "$1" | sed -n 's/.*Overall exposure.*: \([0-9.]*\) .*/\1/p'; } # UNIT
+# unit_in DIR [DROP_IN]: as installed, with the programs where they are here, and without the manual pages that are not.
+unit_in()
 {
+    mkdir -p "$1/synmoat.service.d"
+    [ $# -lt 2 ] || cp "$2" "$1/synmoat.service.d/"
     sed -e "s|/usr/sbin/synmoatd|$SYNMOATD|" -e "s|/usr/bin/synmoatctl|$SYNMOATCTL|" -e '/^Documentation=/d' "$UNIT" \
-        >"$WORK/synmoat.service"
-    systemd-analyze verify --man=no "$WORK/synmoat.service" >"$WORK/verified" 2>&1 && ! grep synmoat "$WORK/verified" >&2
+        >"$1/synmoat.service"
+}
+verified() # UNIT
+{
+    systemd-analyze verify --man=no "$1" >"$WORK/verified" 2>&1 && ! grep synmoat "$WORK/verified" >&2
 }
 user_made()
 {
@@ -32,8 +38,14 @@ user_made()
         grep -q '^synmoat:' "$WORK/root/etc/group"
 }
 
-check "the unit's exposure is 1.5 or less" no_more_than "$(exposure)" 1.5
-check "the unit has no mistakes" verified
+unit_in "$WORK/alone"
+unit_in "$WORK/fast" "$FAST"
+ALONE=$(exposure "$WORK/alone/synmoat.service") WITH_FAST=$(exposure "$WORK/fast/synmoat.service")
+check "the unit's exposure is 1.5 or less" no_more_than "$ALONE" 1.5
+check "with the drop-in it is 1.8 or less" no_more_than "$WITH_FAST" 1.8
+check "which is more than without: it was read" fails no_more_than "$WITH_FAST" "$ALONE"
+check "the unit has no mistakes" verified "$WORK/alone/synmoat.service"
+check "nor has the drop-in" verified "$WORK/fast/synmoat.service"
 check "sysusers makes user and group" user_made
 
 # ---- a service manager's ear

@@ -9,7 +9,7 @@
 
 #define ROOT_KEYS \
 	"mode, policy, on_overload, on_exit, services, allow, deny, gateway, backlog, sources, rate_limit, reflection, " \
-	"tables, queues, control, metrics"
+	"tables, queues, accelerator, xdp, control, metrics"
 
 /* A gateway needs services. */
 #define BEHIND "services = ( { name = \"web\"; address = \"192.0.2.0/24\"; ports = [80]; } );\n"
@@ -374,6 +374,7 @@ static const struct number {
 	{"tables", "bans", "", "64 to 1048576 entries", 64, 1048576, &config.tables.bans},
 	{"queues", "shards", "", "0 to 64 (0: one per CPU)", 0, 64, &config.queues.shards},
 	{"queues", "first", "", "0 to 65000", 0, 65000, &config.queues.first},
+	{"xdp", "sample_per_s", "", "1 to 100000 SYNs per second and CPU", 1, 100000, &config.xdp.sample_per_s},
 };
 #define NUMBER_COUNT ((int)(sizeof(numbers) / sizeof(numbers[0])))
 
@@ -804,6 +805,50 @@ START_TEST(metrics_listen_is_an_address_and_a_port)
 }
 END_TEST
 
+START_TEST(the_accelerator_is_a_word)
+{
+	accepts("");
+	ck_assert_int_eq(config.accelerator, ACCELERATOR_AUTO);
+	config_free(&config);
+	accepts("accelerator = \"xdp\";\n");
+	ck_assert_int_eq(config.accelerator, ACCELERATOR_XDP);
+	config_free(&config);
+	accepts("accelerator = \"off\";\n");
+	ck_assert_int_eq(config.accelerator, ACCELERATOR_OFF);
+	config_free(&config);
+	refuses("accelerator = \"on\";\n", "1: accelerator is \"on\": allowed is \"auto\" or \"xdp\" or \"off\"");
+}
+END_TEST
+
+START_TEST(xdp_interfaces_are_names_each_once)
+{
+	static const char *const bad[] = {
+		"\"\"", "\".\"", "\"..\"", "\"a/b\"", "\"eth0:1\"", "\"a b\"", "\"0123456789abcdef\"", "1"};
+	char text[128], what[256];
+
+	accepts("xdp = { interfaces = [ \"eth0\", \"0123456789abcde\" ]; mode = \"native\"; };\n");
+	ck_assert_uint_eq(config.xdp.interface_count, 2);
+	ck_assert_str_eq(config.xdp.interfaces[1], "0123456789abcde");
+	ck_assert_int_eq(config.xdp.mode, XDP_MODE_NATIVE);
+	config_free(&config);
+	accepts("xdp = { interfaces = []; };\n");
+	ck_assert_uint_eq(config.xdp.interface_count, 0);
+	ck_assert_int_eq(config.xdp.mode, XDP_MODE_AUTO);
+	config_free(&config);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "xdp = {\n interfaces = [%s]; };\n", bad[i]);
+		snprintf(what, sizeof(what),
+			 "2: xdp.interfaces[0] is %s: allowed is an interface's name in quotes, of at most 15 bytes",
+			 bad[i]);
+		refuses(text, what);
+	}
+	refuses("xdp = { interfaces = [\"a\",\n\"a\"]; };\n",
+		"2: xdp.interfaces[1] is \"a\": allowed is each interface once");
+	refuses("xdp = { interfaces = \"a\"; };\n",
+		"1: xdp.interfaces is \"a\": allowed is a list of at most 16 interfaces' names, [\"eth0\"]");
+}
+END_TEST
+
 START_TEST(an_unknown_key_is_answered_with_the_known_ones)
 {
 	refuses("policy = \"enforce\";\nservice = ();\n", "2: service is not a known key: known are " ROOT_KEYS);
@@ -1221,6 +1266,8 @@ static Suite *config_suite(void)
 	tcase_add_test(keys, control_access_is_group_or_everybody);
 	tcase_add_test(keys, metrics_are_served_on_loopback_alone);
 	tcase_add_test(keys, metrics_listen_is_an_address_and_a_port);
+	tcase_add_test(keys, the_accelerator_is_a_word);
+	tcase_add_test(keys, xdp_interfaces_are_names_each_once);
 	tcase_add_test(keys, an_unknown_key_is_answered_with_the_known_ones);
 	tcase_add_test(keys, a_section_of_the_wrong_type_is_refused);
 

@@ -21,6 +21,7 @@
 	"reflection = { unanswered_per_s = 1999; };\n" \
 	"tables = { half_open = 262143; sources = 262142; handovers = 16383; bans = 65535; };\n" \
 	"queues = { shards = 1; first = 16383; spill = \"off\"; };\n" \
+	"accelerator = \"xdp\"; xdp = { interfaces = [ \"eth7\", \"bond0.12\" ]; mode = \"generic\"; sample_per_s = 77; };\n" \
 	"control = { socket = \"/run/other.sock\"; group = \"root\"; access = \"everybody\"; };\n"
 
 static char path[] = "/tmp/synmoat-show-XXXXXX";
@@ -129,6 +130,10 @@ START_TEST(nothing_of_a_configuration_without_defaults_is_lost)
 		"\"everybody\"",
 		"\"root\"",
 		"262142",
+		"\"xdp\"",
+		"\"eth7\"",
+		"\"bond0.12\"",
+		"\"generic\"",
 	};
 
 	load(EVERYTHING);
@@ -201,7 +206,7 @@ START_TEST(the_object_has_the_same_keys)
 	answer = json_loads(shown, 0, NULL);
 	shown_config = json_object_get(answer, "config");
 	ck_assert_int_eq(json_integer_value(json_object_get(answer, "format")), 1);
-	ck_assert_uint_eq(json_object_size(shown_config), 16);
+	ck_assert_uint_eq(json_object_size(shown_config), 18);
 	ck_assert_str_eq(json_string_value(json_object_get(json_object_get(shown_config, "gateway"), "secret_file")),
 			 "/etc/syn\"moat/a b");
 	ck_assert_uint_eq(json_array_size(json_object_get(shown_config, "services")), 4);
@@ -219,7 +224,7 @@ START_TEST(the_object_has_null_for_what_the_file_must_not_have)
 	show(true);
 	answer = json_loads(shown, 0, NULL);
 	shown_config = json_object_get(answer, "config");
-	ck_assert_uint_eq(json_object_size(shown_config), 16);
+	ck_assert_uint_eq(json_object_size(shown_config), 18);
 	ck_assert(json_is_null(json_object_get(shown_config, "services")));
 	ck_assert(json_is_null(json_object_get(shown_config, "gateway")));
 	json_decref(answer);

@@ -93,6 +93,22 @@ START_TEST(a_spilled_syn_whose_cookie_nobody_would_honour_is_shed)
 }
 END_TEST
 
+/* For whoever is not noted may be in the middle of a handshake all the same. */
+START_TEST(that_a_source_not_known_has_got_a_cookie_is_noted)
+{
+	struct segment syn = syn_of(1);
+
+	learn(false);
+	arm();
+	offer(&syn);
+	spill(&syn); /* known */
+	ck_assert_uint_eq(services[WEB].spilled_ns, 0);
+	syn = syn_of(300);
+	spill(&syn);
+	ck_assert_uint_eq(services[WEB].spilled_ns, now_ns);
+}
+END_TEST
+
 /* Sources 1, 2, 3 are of one /24. */
 START_TEST(the_cap_on_replies_holds_for_spilled_syns_and_queued_ones_together)
 {
@@ -122,6 +138,7 @@ static Suite *guard_spill_suite(void)
 	tcase_add_loop_test(spilled, whoever_may_pass_gets_a_cookie_when_spilled, 0,
 			    SERVICE_DRAINING - SERVICE_WARY + 1);
 	tcase_add_loop_test(spilled, a_spilled_syn_whose_cookie_nobody_would_honour_is_shed, 0, 8);
+	tcase_add_test(spilled, that_a_source_not_known_has_got_a_cookie_is_noted);
 	tcase_add_test(spilled, the_cap_on_replies_holds_for_spilled_syns_and_queued_ones_together);
 	return suite;
 }

@@ -171,6 +171,23 @@ START_TEST(a_table_of_one_entry_works)
 END_TEST
 
 /* Against a plain array: what is in the table, in which order it leaves. */
+START_TEST(all_are_told_the_newest_first)
+{
+	const struct halfopen_entry *entry;
+	uint32_t n = 5;
+
+	ck_assert_ptr_null(halfopen_newest(table));
+	for (uint32_t i = 1; i <= 5; i++)
+		add(i, i);
+	end(3);
+	for (entry = halfopen_newest(table); entry; entry = halfopen_older(table, entry)) {
+		ck_assert_uint_eq(entry->service, n);
+		n -= n == 4 ? 2 : 1;
+	}
+	ck_assert_uint_eq(n, 0);
+}
+END_TEST
+
 START_TEST(a_long_random_life_agrees_with_a_plain_list)
 {
 	uint32_t list[CAPACITY];
@@ -224,6 +241,7 @@ static Suite *halfopen_suite(void)
 	tcase_add_test(entries, in_a_full_table_the_oldest_gives_way);
 	tcase_add_test(entries, a_known_flow_evicts_nothing_from_a_full_table);
 	tcase_add_test(entries, a_table_of_one_entry_works);
+	tcase_add_test(entries, all_are_told_the_newest_first);
 	tcase_add_test(entries, a_long_random_life_agrees_with_a_plain_list);
 	return suite;
 }

@@ -181,6 +181,18 @@ START_TEST(an_ack_with_no_cookie_is_a_strays_only_when_its_source_has_none)
 }
 END_TEST
 
+/* XDP has answered for the service: whom, no shard knows. */
+START_TEST(while_others_answer_ahead_anybody_may_hold_a_cookie)
+{
+	services[WEB].ahead_until_ns = now_ns + 1;
+	third_ack(1, 0x1234567);
+	decided(ACT_PASS, TREAT_UNPROVEN, SEND_NOTHING);
+	now_ns++;
+	third_ack(1, 0x1234567);
+	decided(ACT_PASS, TREAT_STRAY, SEND_NOTHING);
+}
+END_TEST
+
 /* Its SYN was repeated while no cookies could be sent: the kernel has the handshake. */
 START_TEST(a_half_open_connection_is_the_kernels_even_with_a_valid_cookie)
 {
@@ -787,6 +799,7 @@ static Suite *handover_suite(void)
 	tcase_add_test(third, a_table_full_of_handovers_drops_the_third_ack);
 	tcase_add_loop_test(third, an_ack_of_a_half_open_connection_passes_and_ends_nothing, 0, 2);
 	tcase_add_test(third, an_ack_with_no_cookie_is_a_strays_only_when_its_source_has_none);
+	tcase_add_test(third, while_others_answer_ahead_anybody_may_hold_a_cookie);
 	tcase_add_test(third, a_half_open_connection_is_the_kernels_even_with_a_valid_cookie);
 	tcase_add_test(third, a_handover_under_way_goes_on_though_its_flow_is_half_open);
 

@@ -49,6 +49,12 @@ static void report_fill(void)
 		.policy = "enforce",
 		.armed = true,
 		.shards = 2,
+		.accelerator = {.state = "attached",
+				.why_not = "",
+				.answered = 4000000000,
+				.passed_up = 77,
+				.interface_count = 2,
+				.interfaces = {{"eth0", "native"}, {"eth1", "another program"}}},
 		.half_open_entries = 73,
 		.half_open_capacity = 262144,
 		.source_entries = 44,
@@ -120,6 +126,8 @@ START_TEST(status_json_has_every_key_of_the_contract)
 {
 	const char *version, *mode, *policy;
 	json_int_t format, uptime, shards, bans, entries, capacity, source_entries, source_capacity;
+	const char *state, *names[2], *states[2];
+	json_int_t answered, passed;
 	json_t *list, *counters;
 	int armed;
 
@@ -127,10 +135,12 @@ START_TEST(status_json_has_every_key_of_the_contract)
 	ck_assert_int_eq(
 		json_unpack(
 			json,
-			"{s:I, s:s, s:I, s:s, s:s, s:b, s:I, s:{s:{s:I, s:I !}, s:{s:I, s:I !} !}, s:I, s:o, s:o !}",
+			"{s:I, s:s, s:I, s:s, s:s, s:b, s:I, s:{s:{s:I, s:I !}, s:{s:I, s:I !} !}, s:I, s:{s:s, s:n, s:I, s:I, s:[{s:s, s:s !}, {s:s, s:s !}!] !}, s:o, s:o !}",
 			"format", &format, "version", &version, "uptime_s", &uptime, "mode", &mode, "policy", &policy,
 			"armed", &armed, "shards", &shards, "tables", "half_open", "entries", &entries, "capacity",
 			&capacity, "sources", "entries", &source_entries, "capacity", &source_capacity, "bans", &bans,
+			"accelerator", "state", &state, "reason", "answered", &answered, "passed_up", &passed,
+			"interfaces", "name", &names[0], "state", &states[0], "name", &names[1], "state", &states[1],
 			"services", &list, "counters", &counters),
 		0);
 	ck_assert_int_eq(format, 1);
@@ -147,6 +157,29 @@ START_TEST(status_json_has_every_key_of_the_contract)
 	ck_assert_int_eq(shards, 2);
 	ck_assert_uint_eq(json_array_size(list), 3);
 	ck_assert(json_is_object(counters));
+	ck_assert_str_eq(state, "attached");
+	ck_assert_int_eq(answered, 4000000000);
+	ck_assert_int_eq(passed, 77);
+	ck_assert_str_eq(names[0], "eth0");
+	ck_assert_str_eq(states[0], "native");
+	ck_assert_str_eq(names[1], "eth1");
+	ck_assert_str_eq(states[1], "another program");
+}
+END_TEST
+
+START_TEST(status_tells_of_the_accelerator_unless_it_is_off)
+{
+	ask(report_status);
+	says("policy enforce, XDP attached (eth0 native, eth1 another program), 2 shards");
+	says(" challenged (4000000000 by XDP), ");
+	report.accelerator = (struct report_accelerator){.state = "unavailable", .why_not = "no BTF"};
+	ask(report_status);
+	says("policy enforce, XDP unavailable, 2 shards");
+	ask_json(report_status);
+	says("\"reason\":\"no BTF\"");
+	report.accelerator = (struct report_accelerator){.state = "off", .why_not = ""};
+	ask(report_status);
+	ck_assert_ptr_null(strstr(answer, "XDP"));
 }
 END_TEST
 
@@ -306,14 +339,16 @@ START_TEST(status_of_four_services_fits_ten_lines)
 	for (const char *c = answer; *c; c++)
 		lines += *c == '\n';
 	ck_assert_int_eq(lines, 6 + 3);
-	says("synmoatd 0.1.0: mode host, policy enforce, 2 shards, up 2 h 13 min\n");
+	says("synmoatd 0.1.0: mode host, policy enforce, XDP attached (eth0 native, eth1 another program), 2 shards, "
+	     "up 2 h 13 min\n");
 	says("ARMED: 1 of 3 protected services get SYN cookies\n");
 	says("  tls [2001:db8::1]:443: armed, random-source flood, half-open 70 of 4294967295 (arms at 64, disarms below 32), "
 	     "20000 SYN/s from about 4000 sources\n");
 	says("  web 192.0.2.1:80: watching, half-open 3 of 128 (arms at 64, disarms below 32)\n");
 	says("  old any:25: not listening (told to disarm), half-open 0\n");
 	says("tables: 73 of 262144 half-open entries, 44 of 4294967295 sources, 5 bans\n");
-	snprintf(syns, sizeof(syns), "SYNs: %lld received, %lld accepted, %lld challenged, %lld refused\n",
+	snprintf(syns, sizeof(syns),
+		 "SYNs: %lld received, %lld accepted, %lld challenged (4000000000 by XDP), %lld refused\n",
 		 1000000000000LL + OUTCOME_SYN_RECEIVED,
 		 3000000000000LL + OUTCOME_SYN_ACCEPTED + OUTCOME_SYN_DIRECT + OUTCOME_SYN_ALLOWED,
 		 2000000000000LL + OUTCOME_SYN_CHALLENGED + OUTCOME_SYN_SOURCE_CHALLENGED,
@@ -722,6 +757,7 @@ static Suite *report_suite(void)
 	suite_add_tcase(suite, answers);
 	tcase_add_checked_fixture(answers, report_fill, answer_free);
 	tcase_add_test(answers, status_json_has_every_key_of_the_contract);
+	tcase_add_test(answers, status_tells_of_the_accelerator_unless_it_is_off);
 	tcase_add_test(answers, status_json_counts_every_outcome_under_its_name);
 	tcase_add_test(answers, a_service_is_told_with_what_was_learned);
 	tcase_add_test(answers, a_service_is_told_with_what_is_sent_to_it);

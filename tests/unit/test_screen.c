@@ -60,10 +60,11 @@ static void status_end(FILE *out, unsigned uptime_s, unsigned scale)
 {
 	fprintf(out,
 		"],\"counters\":{\"syn_received\":%u,\"syn_accepted\":%u,\"syn_direct\":%u,\"syn_challenged\":%u,"
-		"\"syn_denied\":%u,\"syn_capped\":%u,\"handed_over\":%u,\"handover_failed\":%u,\"queue_dropped\":%u},"
+		"\"syn_denied\":%u,\"syn_capped\":%u,\"syn_unanswered\":%u,\"handed_over\":%u,\"handover_failed\":%u,"
+		"\"queue_dropped\":%u},"
 		"\"uptime_s\":%u}",
-		140 * scale, 10 * scale, 1 * scale, 100 * scale, 20 * scale, 9 * scale, 5 * scale, 3 * scale, 4 * scale,
-		uptime_s);
+		140 * scale, 10 * scale, 1 * scale, 100 * scale, 20 * scale, 6 * scale, 3 * scale, 5 * scale, 3 * scale,
+		4 * scale, uptime_s);
 }
 
 static FILE *status_begin(char **text, size_t *bytes)

@@ -94,12 +94,12 @@ service_unit()
     check "systemd is told when it is ready" test "$(unit Type)" = notify
     check "systemd watches it" test "$(unit WatchdogUSec)" != 0 -a "$(unit WatchdogUSec)" != infinity
     check "it runs as the user synmoat" test "$(stat -c %U "/proc/$(unit MainPID)")" = synmoat
-    check "it has CAP_NET_ADMIN and CAP_NET_RAW" process_has CapEff 0000000000003000
-    check "and cannot get any other" process_has CapBnd 0000000000003000
+    check "it has CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON and CAP_BPF" process_has CapEff 000000c000003000
+    check "and cannot get any other" process_has CapBnd 000000c000003000
     check "it cannot get new privileges" process_has NoNewPrivs 1
     check "its system calls are filtered" process_has Seccomp 2
     check "systemd-analyze finds no fault with the unit" unit_is_right
-    check "its exposure is 1.5 at most" exposure_at_most 1.5
+    check "its exposure is 1.8 at most" exposure_at_most 1.8
 }
 process_has() { [[ $STATUS =~ (^|[[:space:]])$1:[[:space:]]*$2([[:space:]]|$) ]]; } # KEY VALUE
 unit_is_right() { ! systemd-analyze verify --man=no synmoat.service 2>&1 | grep -i synmoat; }
@@ -143,6 +143,8 @@ no_configuration()
 
 # ---- a flood
 
+attached() { ip -d link show | grep -qE ' xdp|prog/xdp'; }
+
 flood()
 {
     local got
@@ -150,6 +152,8 @@ flood()
     flood_start $FLOOD_PPS 600 "$SRV4" 80
     check "flooded: nginx is armed" wait_until $LONG armed 80
     check "flooded: sshd is not" unarmed 22
+    check "flooded: the XDP program answers" wait_until $LONG stat_is '.accelerator.answered > 100'
+    check "flooded: on the interface of the default route" stat_is '[.accelerator.interfaces[].name] == ["eth1"]'
     got=$(PARALLEL=4 requests 20 $LONG "$SRV4")
     check "flooded: 20 of 20 clients get their page" test "$got" -eq 20
     check "flooded: so do sshd's, and who comes by IPv6" served
@@ -158,6 +162,7 @@ flood()
     check "flooded: clients were handed over" counted handed_over 10
     check "flooded: no handover failed" test "$(counter handover_failed)" -eq 0
     check "flooded: when it is over nginx is disarmed" wait_until $LONG peaceful
+    check "flooded: and no program is left" wait_until $LONG not attached
     check "flooded: every SYN has exactly one outcome" wait_until $LONG syns_add_up
     check "flooded: the log says when it was armed" log_has_keys ' armed' rate half_open threshold sources top
     check "flooded: and disarmed" wait_until $LONG log_says ' disarmed'
@@ -222,6 +227,23 @@ restarts()
     check "killed: it is started again" wait_until $LONG back
     check "killed: sshd and nginx are served" served
 }
+
+# As the drop-in says how.
+without_drop_in()
+{
+    local own=/etc/systemd/system/synmoat.service.d
+    mkdir -p "$own" && ln -s /dev/null "$own/fast.conf"
+    check "without fast.conf: it starts" restarted
+    STATUS=$(cat "/proc/$(unit MainPID)/status")
+    check "without fast.conf: it has CAP_NET_ADMIN and CAP_NET_RAW alone" process_has CapBnd 0000000000003000
+    check "without fast.conf: its exposure is 1.5 at most" exposure_at_most 1.5
+    check "without fast.conf: the log says that there is no XDP" wait_until $LONG log_says 'no XDP: .*CAP_BPF'
+    check "without fast.conf: and that all is queued" wait_until $LONG log_says 'packet sockets are not permitted'
+    check "without fast.conf: sshd and nginx are served" served
+    rm -r "$own"
+    check "with it again: it starts" restarted
+}
+restarted() { systemctl daemon-reload && systemctl restart synmoat && wait_until $LONG up; }
 journal_of_systemd() { journalctl -u synmoat -o cat _PID=1 | grep -qi "$1"; }
 
 # ---- 50 ms away
@@ -369,6 +391,7 @@ part "the first five minutes"; first_minutes "as installed"; no_configuration
 part "flood"; flood; journal_entries
 part "a wrong configuration"; bad_configuration
 part "restarts"; restarts
+part "without the drop-in"; without_drop_in
 part "documents"; documented_commands
 part "far away"; handover_far_away
 part "stop"; stop; others_far_away; start_again
