@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "edge/answer.h"
+
 #define REQUEST_BYTES CONNTRACK_REQUEST_BYTES
 #define ANSWER_BYTES 8192
 #define OVERRUNS_MAX 8
@@ -313,10 +315,10 @@ static int exchange(struct conntrack *conntrack, const void *requests, size_t by
 		if (received <= 0)
 			return received < 0 && errno != EAGAIN ? -errno : first;
 		for (; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
-			const struct nlmsgerr *error = mnl_nlmsg_get_payload(header);
-
 			if (header->nlmsg_type == NLMSG_ERROR) {
-				first = error->error ? error->error : first;
+				int error = answer_error(header);
+
+				first = error ? error : first;
 			} else if (entry && header->nlmsg_seq == conntrack->seq) {
 				take_entry(header, entry);
 				return 0;
@@ -359,7 +361,6 @@ static void exchange_all(struct conntrack *conntrack, size_t bytes, uint32_t fir
 		if (received <= 0)
 			return;
 		for (; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
-			const struct nlmsgerr *error = mnl_nlmsg_get_payload(header);
 			uint32_t index = (header->nlmsg_seq - first) / each;
 
 			if (index >= count)
@@ -367,8 +368,8 @@ static void exchange_all(struct conntrack *conntrack, size_t bytes, uint32_t fir
 			if (header->nlmsg_type != NLMSG_ERROR) {
 				take_entry(header, &handovers[index].entry);
 				handovers[index].error = 0;
-			} else if (error->error) {
-				handovers[index].error = error->error;
+			} else if (answer_error(header)) {
+				handovers[index].error = answer_error(header);
 			}
 		}
 	}
@@ -448,7 +449,7 @@ int conntrack_count_marked(struct conntrack *conntrack, uint32_t mark, uint32_t 
 			if (reply->nlmsg_type == NLMSG_DONE)
 				return 0;
 			if (reply->nlmsg_type == NLMSG_ERROR)
-				return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(reply))->error;
+				return answer_error(reply);
 			take_entry(reply, &entry);
 			(*(entry.adjusted ? with_offset : without_offset))++;
 		}

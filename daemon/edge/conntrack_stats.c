@@ -8,6 +8,7 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <sys/socket.h>
 
+#include "edge/answer.h"
 #include "edge/kernel_counters.h"
 
 #define ANSWER_BYTES 32768 /* what netlink sends of a dump at once (net/netlink/af_netlink.c, netlink_dump) */
@@ -84,7 +85,7 @@ static int ask(struct conntrack *conntrack, uint16_t type, uint16_t flags,
 			if (reply->nlmsg_type == NLMSG_DONE)
 				return 0;
 			if (reply->nlmsg_type == NLMSG_ERROR)
-				return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(reply))->error;
+				return answer_error(reply);
 			take(reply, stats);
 		}
 	}

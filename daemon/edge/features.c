@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "edge/answer.h"
 #include "edge/listeners.h"
 #include "edge/nft.h"
 
@@ -133,7 +134,7 @@ static int probe_message(const struct nlmsghdr *header)
 		error = -errno;
 	bytes = error ? 0 : recv(mnl_socket_get_fd(socket), answer, sizeof(answer), MSG_DONTWAIT);
 	if (bytes > 0 && mnl_nlmsg_ok(first, (int)bytes) && first->nlmsg_type == NLMSG_ERROR)
-		error = ((const struct nlmsgerr *)mnl_nlmsg_get_payload(first))->error;
+		error = answer_error(first);
 	mnl_socket_close(socket);
 	return error;
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edge/answer.h"
 #include "edge/nft_others.h"
 
 #define INTERFACE_BYTES 32
@@ -59,7 +60,7 @@ static bool has_kind(const struct nlattr *info, const char *kind)
 	mnl_attr_for_each_nested(attr, info)
 	{
 		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
-			return strcmp(mnl_attr_get_str(attr), kind) == 0;
+			return answer_names(attr, kind);
 	}
 	return false;
 }
@@ -69,18 +70,21 @@ static int interface_seen(const struct nlmsghdr *header, void *context)
 {
 	const struct nlattr *attr;
 	const char *interface = "?";
+	int bytes = 1;
 	bool vrf = false;
 	char *name = context;
 
 	mnl_attr_for_each(attr, header, sizeof(struct ifinfomsg))
 	{
-		if (mnl_attr_get_type(attr) == IFLA_IFNAME)
+		if (mnl_attr_get_type(attr) == IFLA_IFNAME) {
 			interface = mnl_attr_get_str(attr);
-		else if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
+			bytes = mnl_attr_get_payload_len(attr);
+		} else if (mnl_attr_get_type(attr) == IFLA_LINKINFO) {
 			vrf = has_kind(attr, "vrf");
+		}
 	}
 	if (vrf)
-		snprintf(name, INTERFACE_BYTES, "%s", interface);
+		snprintf(name, INTERFACE_BYTES, "%.*s", bytes, interface);
 	return MNL_CB_OK;
 }
 

@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "edge/answer.h"
+
 #define DUMP_BYTES (32 << 10)
 #define TRIES_MAX 5 /* of a dump that changes under our hands */
 #define DEPTH_MAX 8 /* as deep as the kernel piles them: MAX_NEST_DEV, include/linux/netdevice.h */
@@ -86,7 +88,7 @@ static void link_seen(struct reading *reading, const struct nlmsghdr *header)
 	struct link *link = &links->links[links->count];
 	size_t bytes = name ? mnl_attr_get_payload_len(name) : 0;
 
-	if (header->nlmsg_type != RTM_NEWLINK || !name || bytes > IF_NAMESIZE)
+	if (header->nlmsg_type != RTM_NEWLINK || !answer_has(header, sizeof(*message)) || !name || bytes > IF_NAMESIZE)
 		return;
 	links->cut |= links->count == LINKS_MAX;
 	if (links->count == LINKS_MAX)
@@ -106,23 +108,35 @@ static void link_seen(struct reading *reading, const struct nlmsghdr *header)
 	};
 }
 
+/* The address that the message is about; false if there is none. */
+static bool address_of(const struct nlmsghdr *header, struct addr *address)
+{
+	const struct ifaddrmsg *message = mnl_nlmsg_get_payload(header);
+	const struct nlattr *attr;
+	bool v6;
+
+	if (header->nlmsg_type != RTM_NEWADDR || !answer_has(header, sizeof(*message)))
+		return false;
+	v6 = message->ifa_family == AF_INET6;
+	attr = attribute(header, sizeof(*message), IFA_LOCAL, v6 ? 16 : 4);
+	if (!attr) /* IPv6, and not point to point */
+		attr = attribute(header, sizeof(*message), IFA_ADDRESS, v6 ? 16 : 4);
+	if (!attr || (!v6 && message->ifa_family != AF_INET))
+		return false;
+	*address = v6 ? addr_from_v6(mnl_attr_get_payload(attr)) : addr_from_v4(mnl_attr_get_payload(attr));
+	return true;
+}
+
 static void address_seen(struct reading *reading, const struct nlmsghdr *header)
 {
 	const struct ifaddrmsg *message = mnl_nlmsg_get_payload(header);
-	bool v6 = message->ifa_family == AF_INET6;
-	size_t bytes = v6 ? 16 : 4;
-	const struct nlattr *attr = attribute(header, sizeof(*message), IFA_LOCAL, bytes);
 	struct links *links = reading->links;
-	struct link *link = link_of(links, message->ifa_index);
 	struct addr address;
+	struct link *link;
 
-	if (!attr) /* IPv6, and not point to point */
-		attr = attribute(header, sizeof(*message), IFA_ADDRESS, bytes);
-	if (header->nlmsg_type != RTM_NEWADDR || !attr || (!v6 && message->ifa_family != AF_INET))
+	if (!address_of(header, &address) || addr_is_loopback(&address))
 		return;
-	address = v6 ? addr_from_v6(mnl_attr_get_payload(attr)) : addr_from_v4(mnl_attr_get_payload(attr));
-	if (addr_is_loopback(&address))
-		return;
+	link = link_of(links, message->ifa_index);
 	if (link && message->ifa_scope != RT_SCOPE_LINK)
 		link->has_address = true;
 	for (size_t i = 0; i < links->address_count; i++)
@@ -138,7 +152,7 @@ static bool is_default(const struct nlmsghdr *header)
 	const struct rtmsg *message = mnl_nlmsg_get_payload(header);
 	uint32_t table = number_of(header, sizeof(*message), RTA_TABLE);
 
-	return message->rtm_dst_len == 0 && message->rtm_type == RTN_UNICAST &&
+	return answer_has(header, sizeof(*message)) && message->rtm_dst_len == 0 && message->rtm_type == RTN_UNICAST &&
 	       (table ? table : message->rtm_table) == RT_TABLE_MAIN;
 }
 
@@ -175,7 +189,8 @@ static void route_seen(struct reading *reading, const struct nlmsghdr *header)
 	const struct rtmsg *message = mnl_nlmsg_get_payload(header);
 
 	/* The default route has the first key (fib_table_dump(), net/ipv4/fib_trie.c): a million others need not be heard. */
-	reading->enough |= message->rtm_table == RT_TABLE_MAIN && number_of(header, sizeof(*message), RTA_DST) != 0;
+	reading->enough |= answer_has(header, sizeof(*message)) && message->rtm_table == RT_TABLE_MAIN &&
+			   number_of(header, sizeof(*message), RTA_DST) != 0;
 	if (header->nlmsg_type == RTM_NEWROUTE && is_default(header))
 		leads_out(reading->links, header);
 }
@@ -200,7 +215,7 @@ static int read_dump(struct mnl_socket *socket, dump_seen *seen, struct reading 
 			if (header->nlmsg_type == NLMSG_DONE)
 				return torn ? -EAGAIN : 0;
 			if (header->nlmsg_type == NLMSG_ERROR)
-				return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(header))->error;
+				return answer_error(header);
 			seen(reading, header);
 		}
 		if (reading->enough)

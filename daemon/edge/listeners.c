@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "edge/answer.h"
+
 #define ANSWER_BYTES (32 << 10)
 #define STATES_HALF_OPEN (1U << TCP_SYN_RECV)
 #define STATES_CONNECTED \
@@ -50,7 +52,7 @@ static int read_dump(struct mnl_socket *socket, socket_seen *seen, void *context
 			if (header->nlmsg_type == NLMSG_DONE)
 				return 0;
 			if (header->nlmsg_type == NLMSG_ERROR)
-				return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(header))->error;
+				return answer_error(header);
 			if (mnl_nlmsg_get_payload_len(header) >= sizeof(struct inet_diag_msg))
 				seen(context, mnl_nlmsg_get_payload(header), says_v6_only(header));
 		}

@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "edge/answer.h"
+
 int nft_open(struct nft *nft)
 {
 	int on = 1;
@@ -87,9 +89,8 @@ static int read_errors(struct nft *nft)
 		if (bytes <= 0)
 			return first;
 		for (; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
-			const struct nlmsgerr *error = mnl_nlmsg_get_payload(header);
-			if (header->nlmsg_type == NLMSG_ERROR && error->error && !first)
-				first = error->error;
+			if (header->nlmsg_type == NLMSG_ERROR && !first)
+				first = answer_error(header);
 		}
 	}
 }

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "edge/answer.h"
+
 #define WORDS 16 /* 32-bit registers */
 
 /* What is in a register. */
@@ -296,7 +298,7 @@ static int expression_seen(struct nftnl_expr *expression, void *context)
 		{"connlimit", read_limit}, {"dynset", read_dynset},       {"counter", read_nothing},
 		{"log", read_nothing},
 	};
-	const char *name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
+	const char *name = answer_text(nftnl_expr_get_str(expression, NFTNL_EXPR_NAME));
 	struct reading *reading = context;
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)

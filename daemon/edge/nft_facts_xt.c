@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "edge/answer.h"
+
 void nft_facts_ports(struct nft_facts *facts, uint16_t first, uint16_t last)
 {
 	if (first > facts->port_first)
@@ -26,7 +28,7 @@ void nft_facts_queues(struct nft_facts *facts, uint16_t first, uint16_t count)
 
 void nft_facts_match(struct nft_facts *facts, const struct nftnl_expr *expression)
 {
-	const char *name = nftnl_expr_get_str(expression, NFTNL_EXPR_MT_NAME);
+	const char *name = answer_text(nftnl_expr_get_str(expression, NFTNL_EXPR_MT_NAME));
 	uint32_t bytes = 0;
 	const void *data = nftnl_expr_get(expression, NFTNL_EXPR_MT_INFO, &bytes);
 
@@ -80,7 +82,7 @@ static void target_connmark(struct nft_facts *facts, const void *data, uint32_t 
 
 void nft_facts_target(struct nft_facts *facts, const struct nftnl_expr *expression)
 {
-	const char *name = nftnl_expr_get_str(expression, NFTNL_EXPR_TG_NAME);
+	const char *name = answer_text(nftnl_expr_get_str(expression, NFTNL_EXPR_TG_NAME));
 	uint32_t bytes = 0;
 	const void *data = nftnl_expr_get(expression, NFTNL_EXPR_TG_INFO, &bytes);
 
@@ -92,7 +94,9 @@ void nft_facts_target(struct nft_facts *facts, const struct nftnl_expr *expressi
 	if (strcmp(name, "NFQUEUE") == 0) {
 		struct xt_NFQ_info_v3 info = {0};
 
-		TARGET_COPY(info, data, nftnl_expr_get_u32(expression, NFTNL_EXPR_TG_REV) ? bytes : 2);
+		if (!nftnl_expr_get_u32(expression, NFTNL_EXPR_TG_REV) && bytes > sizeof(info.queuenum))
+			bytes = sizeof(info.queuenum);
+		TARGET_COPY(info, data, bytes);
 		nft_facts_queues(facts, info.queuenum, info.queues_total);
 	} else if (strcmp(name, "CT") == 0) {
 		target_ct(facts, data, bytes);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edge/answer.h"
 #include "edge/nft_facts.h"
 
 #define NAME_BYTES 64 /* more than NFT_NAME_MAXLEN is not kept: who has longer ones, finds them by their beginning */
@@ -49,7 +50,8 @@ static int zone_seen(const struct nftnl_rule *rule, void *context)
 	if (zone->found)
 		snprintf(zone->where, zone->where_bytes, "table %s %s, chain %s",
 			 family_name(nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY)),
-			 nftnl_rule_get_str(rule, NFTNL_RULE_TABLE), nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN));
+			 answer_text(nftnl_rule_get_str(rule, NFTNL_RULE_TABLE)),
+			 answer_text(nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN)));
 	return 0;
 }
 
@@ -102,8 +104,8 @@ static int chain_seen(const struct nftnl_chain *chain, void *context)
 		.family = nftnl_chain_get_u32(chain, NFTNL_CHAIN_FAMILY),
 		.base = nftnl_chain_is_set(chain, NFTNL_CHAIN_HOOKNUM),
 	};
-	snprintf(new->table, sizeof(new->table), "%s", nftnl_chain_get_str(chain, NFTNL_CHAIN_TABLE));
-	snprintf(new->name, sizeof(new->name), "%s", nftnl_chain_get_str(chain, NFTNL_CHAIN_NAME));
+	snprintf(new->table, sizeof(new->table), "%s", answer_text(nftnl_chain_get_str(chain, NFTNL_CHAIN_TABLE)));
+	snprintf(new->name, sizeof(new->name), "%s", answer_text(nftnl_chain_get_str(chain, NFTNL_CHAIN_NAME)));
 	if (!new->base)
 		return 0;
 	new->hook = nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM);
@@ -122,8 +124,8 @@ static bool chain_is(const struct chain *chain, uint32_t family, const char *tab
 static struct chain *chain_find(struct search *search, const struct nftnl_rule *rule)
 {
 	uint32_t family = nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY);
-	const char *table = nftnl_rule_get_str(rule, NFTNL_RULE_TABLE);
-	const char *name = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
+	const char *table = answer_text(nftnl_rule_get_str(rule, NFTNL_RULE_TABLE));
+	const char *name = answer_text(nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN));
 
 	for (size_t i = 0; i < search->count; i++) {
 		size_t at = (search->last + i) % search->count;

@@ -12,16 +12,17 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "edge/answer.h"
+
 /* One message of an answer. 0, or -errno to give up. */
 typedef int answer_seen(const struct nlmsghdr *header, void *context);
 
 static bool ends_answer(const struct nlmsghdr *header, int *error)
 {
-	const int *code = mnl_nlmsg_get_payload(header); /* that of struct nlmsgerr comes first, too */
-
 	if (header->nlmsg_type != NLMSG_DONE && header->nlmsg_type != NLMSG_ERROR)
 		return false;
-	*error = mnl_nlmsg_get_payload_len(header) >= sizeof(*code) ? *code : 0;
+	/* an end, too, may say why, and where it is one by itself it need not */
+	*error = header->nlmsg_type == NLMSG_DONE && !answer_has(header, sizeof(int)) ? 0 : answer_error(header);
 	return true;
 }
 
@@ -193,7 +194,7 @@ static int counter_seen(const struct nlmsghdr *header, void *context)
 		return failed;
 	failed = nftnl_obj_nlmsg_parse(header, counter) < 0 ? -EBADMSG : 0;
 	for (size_t i = 0; !failed && i < wanted->count; i++)
-		if (strcmp(nftnl_obj_get_str(counter, NFTNL_OBJ_NAME), wanted->names[i]) == 0)
+		if (strcmp(answer_text(nftnl_obj_get_str(counter, NFTNL_OBJ_NAME)), wanted->names[i]) == 0)
 			wanted->packets[i] = nftnl_obj_get_u64(counter, NFTNL_OBJ_CTR_PKTS);
 	nftnl_obj_free(counter);
 	return failed;

@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "edge/answer.h"
+
 #define MESSAGE_OVERHEAD_BYTES 512 /* netlink headers and attributes around a packet */
 #define SOCKET_BUFFER_BYTES (32 << 20)
 #define VERDICT_ROOM_BYTES 128 /* a verdict without payload */
@@ -47,7 +49,7 @@ static int send_config(struct queue *queue, struct nlmsghdr *header)
 	char answer[256];
 	ssize_t bytes;
 	const struct nlmsghdr *reply = (const struct nlmsghdr *)answer;
-	const struct nlmsgerr *error;
+	int error;
 
 	header->nlmsg_flags |= NLM_F_ACK;
 	if (mnl_socket_sendto(queue->socket, header, header->nlmsg_len) < 0)
@@ -57,9 +59,9 @@ static int send_config(struct queue *queue, struct nlmsghdr *header)
 		return -1;
 	if (!mnl_nlmsg_ok(reply, (int)bytes) || reply->nlmsg_type != NLMSG_ERROR)
 		return 0;
-	error = mnl_nlmsg_get_payload(reply);
-	errno = -error->error;
-	return error->error ? -1 : 0;
+	error = answer_error(reply);
+	errno = -error;
+	return error ? -1 : 0;
 }
 
 static int bind_queue(struct queue *queue, const struct queue_setup *setup)
@@ -157,6 +159,8 @@ static bool parse_packet(const struct nlmsghdr *header, struct queued *packet)
 	packet->mark = attributes[NFQA_MARK] ? ntohl(mnl_attr_get_u32(attributes[NFQA_MARK])) : 0;
 	packet->interface =
 		attributes[NFQA_IFINDEX_INDEV] ? ntohl(mnl_attr_get_u32(attributes[NFQA_IFINDEX_INDEV])) : 0;
+	packet->unverified = attributes[NFQA_SKB_INFO] &&
+			     ntohl(mnl_attr_get_u32(attributes[NFQA_SKB_INFO])) & NFQA_SKB_CSUM_NOTVERIFIED;
 	packet->data = attributes[NFQA_PAYLOAD] ? mnl_attr_get_payload(attributes[NFQA_PAYLOAD]) : NULL;
 	packet->bytes = attributes[NFQA_PAYLOAD] ? mnl_attr_get_payload_len(attributes[NFQA_PAYLOAD]) : 0;
 	return true;

@@ -16,6 +16,7 @@ struct queued {
 	uint32_t mark;
 	uint32_t interface; /* index of the one it came in on; 0 = made on this host */
 	bool outgoing;      /* after routing: an answer on its way to the client */
+	bool unverified;    /* neither the link nor the kernel has looked at its checksum */
 	uint8_t *data;      /* from the IP header on; at most `copy_bytes` of it */
 	uint32_t bytes;
 };
