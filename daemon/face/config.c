@@ -22,7 +22,8 @@ static int socket_read(struct reader *reader, const config_setting_t *setting, c
 	struct config *config = target;
 	const char *path = setting_string(setting);
 
-	if (path[0] != '/' || path[strlen(path) - 1] == '/' || strlen(path) >= sizeof(config->control_socket))
+	if (path[0] != '/' || path[strlen(path) - 1] == '/' || strlen(path) >= sizeof(config->control_socket) ||
+	    !text_is_printable(path))
 		return reader_refuse(reader, setting, key->allowed);
 	strcpy(config->control_socket, path);
 	return 0;
@@ -34,7 +35,8 @@ static int secret_file_read(struct reader *reader, const config_setting_t *setti
 	const char *path = setting_string(setting);
 	bool absolute = path[0] == '/' && path[strlen(path) - 1] != '/';
 
-	if (setting->type != CONFIG_TYPE_STRING || (*path && !absolute) || strlen(path) >= CONFIG_PATH_BYTES)
+	if (setting->type != CONFIG_TYPE_STRING || (*path && !absolute) || strlen(path) >= CONFIG_PATH_BYTES ||
+	    !text_is_printable(path))
 		return reader_refuse(reader, setting, key->allowed);
 	strcpy(config->gateway.secret_file, path);
 	return 0;
@@ -163,7 +165,7 @@ static int interfaces_read(struct reader *reader, const config_setting_t *list, 
 		const config_setting_t *setting = config_setting_get_elem(list, (unsigned)i);
 		const char *name = setting_string(setting);
 
-		if (setting->type != CONFIG_TYPE_STRING || !is_interface_name(name))
+		if (setting->type != CONFIG_TYPE_STRING || !is_interface_name(name) || !text_is_printable(name))
 			return reader_refuse(reader, setting, "an interface's name in quotes, of at most 15 bytes");
 		for (int j = 0; j < i; j++)
 			if (strcmp(config->xdp.interfaces[j], name) == 0)

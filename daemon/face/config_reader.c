@@ -49,6 +49,36 @@ static const char *setting_path(const config_setting_t *setting, char path[PATH_
 	return path;
 }
 
+/* How long the character at `at` is (RFC 3629 4); 0: it is none, or a control character. */
+static size_t character_bytes(const unsigned char *at)
+{
+	size_t more = at[0] >= 0xf0 ? 3 : at[0] >= 0xe0 ? 2 : 1;
+
+	if (at[0] < 0x80)
+		return at[0] >= ' ' && at[0] != 0x7f;
+	if (at[0] < 0xc2 || at[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i <= more; i++)
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	if ((at[0] == 0xc2 && at[1] < 0xa0) || (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+	    (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
+		return 0;
+	return 1 + more;
+}
+
+/* Also where a character has been cut. */
+static void make_printable(char *text)
+{
+	while (*text) {
+		size_t bytes = character_bytes((const unsigned char *)text);
+
+		if (!bytes)
+			*text = '?';
+		text += bytes ? bytes : 1;
+	}
+}
+
 static const char *setting_value(const config_setting_t *setting, char value[PATH_BYTES])
 {
 	switch (setting->type) {
@@ -64,9 +94,7 @@ static const char *setting_value(const config_setting_t *setting, char value[PAT
 		break;
 	case CONFIG_TYPE_STRING:
 		snprintf(value, PATH_BYTES, "\"%.110s\"", config_setting_get_string(setting));
-		for (char *c = value; *c; c++)
-			if ((unsigned char)*c < ' ' || *c == 0x7f)
-				*c = '?';
+		make_printable(value);
 		break;
 	default:
 		snprintf(value, PATH_BYTES, "%s",
@@ -104,6 +132,16 @@ bool setting_in_range(const config_setting_t *setting, unsigned low, unsigned hi
 const char *setting_string(const config_setting_t *setting)
 {
 	return setting->type == CONFIG_TYPE_STRING ? config_setting_get_string(setting) : "";
+}
+
+bool text_is_printable(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	size_t bytes = 1;
+
+	for (; *at && bytes; at += bytes)
+		bytes = character_bytes(at);
+	return bytes;
 }
 
 int setting_count(const config_setting_t *setting)

@@ -45,6 +45,7 @@ int reader_section(struct reader *reader, const config_setting_t *section, const
 /* For rows that are read in a way of their own. */
 bool setting_in_range(const config_setting_t *setting, unsigned low, unsigned high);
 const char *setting_string(const config_setting_t *setting); /* "" when it is no string */
+bool text_is_printable(const char *text); /* UTF-8 without control characters: what JSON and a terminal take */
 int setting_count(const config_setting_t *setting); /* of a list's or array's elements; -1 when it is neither */
 
 /* The file's root, a section with all the rows there are. */

@@ -739,6 +739,42 @@ START_TEST(control_socket_is_an_absolute_path)
 }
 END_TEST
 
+/* What is shown of it is JSON, too, and that is UTF-8. */
+START_TEST(a_path_is_utf8_without_control_characters)
+{
+	static const char *const good[] = {"~",      "\u00e9", "\u07ff",     "\u0800",
+					   "\u20ac", "\ufffd", "\U00010000", "\U0010ffff"};
+	static const char *const bad[] = {"\xeb",
+					  "\x80",
+					  "\xc1\xbf",
+					  "\xc3",
+					  "\xc3(",
+					  "\xe0\x9f\xbf",
+					  "\xed\xa0\x80",
+					  "\xf0\x8f\xbf\xbf",
+					  "\xf4\x90\x80\x80",
+					  "\xf5\x80\x80\x80",
+					  "\xe2\x82",
+					  "\x7f",
+					  "\x1f",
+					  "\xc2\x9f"};
+	char text[128];
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		snprintf(text, sizeof(text), "control = { socket = \"/run/%s\"; };\n", good[i]);
+		accepts(text);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "control = { socket = \"/run/%s\"; };\n", bad[i]);
+		ck_assert_int_eq(load_bytes(text, strlen(text)), -1);
+		snprintf(text, sizeof(text), "xdp = { interfaces = [ \"%s\" ]; };\n", bad[i]);
+		ck_assert_int_eq(load_bytes(text, strlen(text)), -1);
+	}
+	refuses("control = { socket = \"/\xeb\"; };\n",
+		"1: control.socket is \"/?\": allowed is an absolute path of at most 107 bytes");
+}
+END_TEST
+
 START_TEST(metrics_are_served_on_loopback_alone)
 {
 	static const char *const elsewhere[] = {"0.0.0.0:9464", "192.0.2.1:9464",     "126.255.255.255:9464",
@@ -1231,6 +1267,7 @@ static Suite *config_suite(void)
 	suite_add_tcase(suite, file);
 	tcase_add_checked_fixture(file, file_make, file_remove);
 	tcase_add_test(file, without_a_file_the_defaults_count);
+	tcase_add_test(file, a_path_is_utf8_without_control_characters);
 	tcase_add_test(file, an_empty_file_gives_the_defaults);
 	tcase_add_test(file, the_shipped_example_gives_the_defaults);
 	tcase_add_test(file, the_shipped_example_tells_the_defaults_of_a_gateway);
