@@ -4,8 +4,13 @@
 #   sudo make demo    installs what is missing, builds, shows a flood without and with synmoatd
 #   sudo make check   installs what is missing, builds, runs all tests
 #   make check-unit   the tests that need no root
+#   sudo make check-long   what takes too long for check: tests/long, a soak of SOAK_S seconds (1800) first of all; fuzz
 #   sudo make bench   the speed ratios of README.md, measured again
 #   sudo make check-vm   boots a Debian in qemu and tests the package in it; part of check
+#   make coverage     how much of the core the unit tests run through; part of check
+#   sudo make coverage-all   the same of the whole program, with all tests; part of check-long
+#   sudo make fuzz    the fuzz targets, FUZZ_S seconds each (1200); part of check, shorter: tests/fuzz/README.md
+#   make fuzz-coverage   which lines of the source their corpus and finds have run
 #   make lint         clang-tidy, cppcheck, shellcheck, mandoc
 #   make deb          build/deb/synmoat_VERSION_ARCH.deb
 #   sudo make check-package   its tests, in a chroot; part of check
@@ -19,8 +24,17 @@ DESTDIR ?=
 CC      ?= cc
 CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
-ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Idaemon $(WARN) -fstack-protector-strong -pthread $(CPPFLAGS) $(CFLAGS)
-ALL_LDFLAGS := -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
+# What tests/e2e/hardened.sh finds in the programs. Checked string functions take an optimizer, and no sanitizer beside them.
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+HARDENING ?= -fPIE -fstack-protector-strong -fstack-clash-protection $(HARDENING_$(MACHINE)) \
+	$(if $(findstring -fsanitize,$(CFLAGS)),,$(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3))
+HARDENING_x86_64  := -fcf-protection=full
+HARDENING_aarch64 := -mbranch-protection=standard
+# Said by hand: the C library's start files, which a shadow stack does not mind, do not say so in Debian 12.
+LINKED_x86_64 := ,-z,shstk
+# The same programs wherever the tree is.
+ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Idaemon $(WARN) $(CPPFLAGS) $(HARDENING) -ffile-prefix-map=$(CURDIR)=. -pthread $(CFLAGS)
+ALL_LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now,-z,noexecstack$(LINKED_$(MACHINE)) $(LDFLAGS)
 LIBS    := -lnetfilter_queue -lnftnl -lmnl -lconfig -ljansson -lsystemd -lmicrohttpd -lm
 
 # XDP=0: without the program in the kernel's receive path, and what it takes to build it.
@@ -34,7 +48,7 @@ endif
 
 # What Debian calls what we need: to build, and to test.
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libmnl-dev libnetfilter-queue-dev libnftnl-dev libconfig-dev libjansson-dev libsystemd-dev check libmicrohttpd-dev libbpf-dev clang llvm bpftool
-TEST_PACKAGES  := nginx-light curl wrk iperf3 nftables iproute2 conntrack tcpdump python3 jq valgrind libc6-dbg procps ethtool util-linux nmap mandoc conntrackd keepalived systemd strace tmux socat prometheus openssh-server openssh-client
+TEST_PACKAGES  := nginx-light curl wrk iperf3 nftables iproute2 conntrack tcpdump python3 jq valgrind libc6-dbg procps ethtool util-linux nmap mandoc conntrackd keepalived systemd strace tmux socat prometheus openssh-server openssh-client gcovr
 # What tests/demo.sh and tests/lib.sh run in it.
 DEMO_PACKAGES  := nginx-light curl nftables iproute2 jq procps
 
@@ -45,8 +59,8 @@ CTL    := $(patsubst ctl/%.c,$(BUILD)/ctl/%.o,$(wildcard ctl/*.c))
 TOP    := $(patsubst daemon/%.c,$(BUILD)/%.o,$(wildcard daemon/*.c))
 UNITS  := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 XDP_TOOLS := $(addprefix tests/tools/,torrent.c xdpend.c xdp_program.c)
-TOOLS  := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(filter-out %/netlink_faults.c %.bpf.c $(XDP_TOOLS),$(wildcard tests/tools/*.c))) \
-	$(BUILD)/tests/netlink_faults.so $(if $(filter-out 0,$(XDP)),$(BUILD)/tests/xdp_program)
+TOOLS  := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(filter-out %/netlink_faults.c %/clock_shift.c %.bpf.c $(XDP_TOOLS),$(wildcard tests/tools/*.c))) \
+	$(BUILD)/tests/netlink_faults.so $(BUILD)/tests/clock_shift.so $(if $(filter-out 0,$(XDP)),$(BUILD)/tests/xdp_program)
 FACE_UNITS := $(addprefix $(BUILD)/unit/,test_config test_report test_control test_command test_secret_file test_metrics test_event test_config_show)
 
 .PHONY: all tools units asan check check-unit check-net demo bench deps lint install uninstall dist deb check-package clean
@@ -79,7 +93,7 @@ LLVM_STRIP ?= llvm-strip
 BPFTOOL    ?= bpftool
 # Debian has the kernel's headers of its architecture in a directory of their own. All in one function, as far as it goes:
 # what is passed by address would be kept in memory.
-BPF_CFLAGS = -O2 -g -target bpf -mcpu=v3 -ffreestanding -mllvm -inline-threshold=10000 -Wall -Wextra -Iinclude -Idaemon \
+BPF_CFLAGS = -O2 -g -ffile-prefix-map=$(CURDIR)=. -target bpf -mcpu=v3 -ffreestanding -mllvm -inline-threshold=10000 -Wall -Wextra -Iinclude -Idaemon \
 	-idirafter /usr/include/$(shell $(CC) -print-multiarch)
 
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
@@ -151,13 +165,20 @@ $(BUILD)/unit/test_screen: tests/unit/test_screen.c $(SCREEN)
 	$(CC) $(ALL_CFLAGS) -Ictl -o $@ $^ $(ALL_LDFLAGS) $(UNIT_LIBS) -ljansson
 # Not of the core, but as pure.
 $(BUILD)/unit/test_registry: $(BUILD)/registry.o
+# Long: all cookies there are.
+$(BUILD)/tests/guesses: tests/tools/guesses.c $(BUILD)/core/cookie.o
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $^
 # It runs the program in the kernel beside the core.
-$(BUILD)/tests/xdp_program: tests/tools/xdp_program.c $(BUILD)/edge/xdp.o $(BUILD)/edge/xdp_lists.o $(CORE)
+$(BUILD)/tests/xdp_program: tests/tools/xdp_program.c $(BUILD)/edge/xdp.o $(BUILD)/edge/vault.o $(BUILD)/edge/xdp_lists.o $(CORE)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDFLAGS) $(UNIT_LIBS) -lbpf
+# It takes the place of the core's calloc().
+$(BUILD)/unit/test_no_memory: ALL_LDFLAGS += -Wl,--wrap=calloc
 # Of the edge, and linked with nothing else of it.
 $(BUILD)/unit/test_journal: $(BUILD)/edge/journal.o
 $(BUILD)/unit/test_proc_text: $(BUILD)/edge/proc_text.o
+$(BUILD)/unit/test_answer: UNIT_LIBS += -lmnl
 $(filter-out $(FACE_UNITS) $(BUILD)/unit/test_screen,$(UNITS)): $(BUILD)/unit/%: tests/unit/%.c $(CORE)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDFLAGS) $(UNIT_LIBS)
@@ -168,19 +189,84 @@ $(filter-out $(FACE_UNITS) $(BUILD)/unit/test_screen,$(UNITS)): $(BUILD)/unit/%:
 asan:
 	$(MAKE) BUILD=$(BUILD)/asan CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" all units
 
+# ---- fuzz targets: tests/fuzz/README.md
+
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(filter-out $(if $(filter 0,$(XDP)),%/fuzz_xdp.c),$(wildcard tests/fuzz/fuzz_*.c)))
+FUZZERS      := $(addprefix $(BUILD)/fuzz_,$(FUZZ_TARGETS))
+FUZZ_FLAGS   := -O2 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link
+FUZZ_S       ?= 1200
+FUZZ_JOBS    ?= $(shell nproc)
+# The runtime of clang's sanitizers is a package of its own.
+TEST_PACKAGES += libclang-rt-dev
+
+.PHONY: fuzzers fuzzers-here fuzz fuzz-coverage
+# All of the daemon that they need once more, in a directory of its own, as asan has it.
+fuzzers:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=$(CLANG) fuzzers-here \
+		CFLAGS="$(FUZZ_FLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all"
+fuzzers-here: $(FUZZERS)
+
+# The kernel's answers come from the fuzzer instead of a socket: tests/fuzz/netlink.h.
+$(BUILD)/fuzz_netlink: FUZZ_LINK = -Wl,$(subst $() ,$(comma),$(addprefix --wrap=,mnl_socket_open2 mnl_socket_bind \
+	mnl_socket_close mnl_socket_get_fd mnl_socket_get_portid mnl_socket_setsockopt mnl_socket_sendto mnl_socket_recvfrom \
+	recv recvmmsg nftnl_rule_nlmsg_parse nftnl_set_elems_nlmsg_parse))
+comma := ,
+# Of an archive they get what they need, and no more is looked at after each input.
+$(BUILD)/fuzzed.a: $(FACE) $(EDGE) $(CORE)
+	rm -f $@
+	$(AR) rcs $@ $^
+$(FUZZERS): $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard tests/fuzz/*.h) $(BUILD)/fuzzed.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $(filter %.c %.a,$^) $(ALL_LDFLAGS) $(FUZZ_LINK) $(LIBS)
+
+fuzz: deps
+	@$(MAKE) --no-print-directory fuzzers
+	@FUZZ_S=$(FUZZ_S) FUZZ_JOBS=$(FUZZ_JOBS) tests/fuzz/run $(BUILD)/fuzz
+
+# Line by line in $(BUILD)/fuzz/coverage.
+fuzz-coverage: deps
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz/coverage CC=$(CLANG) fuzzers-here \
+		CFLAGS="$(FUZZ_FLAGS) -fprofile-instr-generate -fcoverage-mapping"
+	@tests/fuzz/run --coverage $(BUILD)/fuzz
+
 check-unit: units
 	@tests/units $(BUILD)/unit
+
+# Once more, to count what the tests run through. Several shards count at once.
+.PHONY: coverage-build coverage coverage-all
+coverage-build:
+	$(MAKE) BUILD=$(BUILD)/coverage CFLAGS="-O0 -g --coverage -fprofile-update=atomic" all units
+
+coverage: deps
+	@$(MAKE) --no-print-directory coverage-build >/dev/null
+	@tests/coverage $(BUILD)/coverage
+
+coverage-all: deps
+	@$(MAKE) --no-print-directory coverage-build tools >/dev/null
+	@tests/coverage --all $(BUILD)/coverage
 
 deps:
 	@tests/deps $(BUILD_PACKAGES) $(TEST_PACKAGES) $(VM_PACKAGES)
 
-# deps runs before anything is compiled, so the rest is a make of its own.
+# deps runs before anything is compiled, so the rest is a make of its own, on all CPUs unless -j says otherwise.
+AT_ONCE = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 check: deps
-	@$(MAKE) --no-print-directory all tools units
-	@$(MAKE) --no-print-directory asan
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/no-xdp XDP=0 CLANG=false BPFTOOL=false all units
+	@$(MAKE) --no-print-directory $(AT_ONCE) all tools units
+	@$(MAKE) --no-print-directory $(AT_ONCE) asan
+	@$(MAKE) --no-print-directory $(AT_ONCE) coverage-build
+	@$(MAKE) --no-print-directory $(AT_ONCE) fuzzers
+	@$(MAKE) --no-print-directory $(AT_ONCE) BUILD=$(BUILD)/no-xdp XDP=0 CLANG=false BPFTOOL=false all units
 	@tests/vm/image >/dev/null || : # check-vm tells why there is none
 	@tests/all $(BUILD)
+
+# Targets that check-long makes, too, each a test that passes or fails: LONG_TARGETS += NAME.
+LONG_TARGETS += fuzz
+SOAK_S ?= 1800
+
+.PHONY: check-long
+check-long: deps
+	@$(MAKE) --no-print-directory all tools units
+	@SOAK_S=$(SOAK_S) LONG_TARGETS="$(LONG_TARGETS)" LIMIT_S=$${LIMIT_S:-$$(($(SOAK_S) + 14400))} tests/run tests/long/*.sh
 
 # To boot a Debian, where one of amd64 can be built.
 VM_PACKAGES = $(if $(filter amd64,$(shell dpkg --print-architecture 2>/dev/null)),mmdebstrap qemu-system-x86 e2fsprogs)
@@ -206,7 +292,7 @@ lint: $(XDP_SKELETONS)
 	clang-tidy --quiet bpf/*.c -- $(BPF_CFLAGS)
 	cppcheck --quiet --enable=warning,portability,performance --inline-suppr --error-exitcode=1 -Iinclude -Idaemon daemon ctl
 	shellcheck conf/keepalived/synmoat-notify conf/prometheus/synmoat-textfile conf/alert/synmoat-alert ctl/synmoatctl.bash debian/postinst debian/postrm
-	shellcheck -x tests/*.sh tests/e2e/*.sh tests/run tests/all tests/units tests/deps tests/bench/run tests/bench/flooded tests/bench/*.sh tests/vm/*
+	shellcheck -x tests/*.sh tests/e2e/*.sh tests/long/*.sh tests/run tests/all tests/units tests/coverage tests/deps tests/fuzz/run tests/bench/run tests/bench/flooded tests/bench/*.sh tests/vm/*
 	mandoc -Tlint -Wwarning man/*
 
 # ---- installing and packing
@@ -226,6 +312,7 @@ INSTALLED := $(BUILD)/synmoatd:sbin/synmoatd:0755 $(BUILD)/synmoatctl:bin/synmoa
 	$(patsubst %,%:share/bash-completion/completions/synmoatctl:0644,$(wildcard ctl/synmoatctl.bash)) \
 	$(foreach page,$(notdir $(wildcard man/*.[1-8])),man/$(page):share/man/man$(patsubst .%,%,$(suffix $(page)))/$(page):0644) \
 	README.md:share/doc/synmoat/README.md:0644 \
+	SECURITY.md:share/doc/synmoat/SECURITY.md:0644 \
 	$(foreach file,$(EXAMPLES),$(file):$(file:conf/%=share/doc/synmoat/examples/%):$(if $(shell test -x $(file) && echo x),0755,0644))
 
 # An edited configuration is neither overwritten nor removed.

@@ -113,12 +113,13 @@ static uint64_t sum_take(const json_t *counters, const char *const *names)
 
 static struct view_counts counts_take(const json_t *counters)
 {
-	static const char *const passed[] = {"syn_accepted", "syn_retransmitted", "syn_direct",
-					     "syn_allowed",  "syn_to_learn",      "syn_unfound",
-					     "syn_signed",   "syn_unknown",       NULL};
+	static const char *const passed[] = {
+		"syn_accepted", "syn_retransmitted", "syn_direct",  "syn_allowed", "syn_to_learn",
+		"syn_unfound",  "syn_signed",        "syn_unknown", "syn_unseen",  NULL};
 	static const char *const challenged[] = {"syn_challenged", "syn_source_challenged", NULL};
 	static const char *const refused[] = {"syn_denied", "syn_banned", NULL};
-	static const char *const unanswered[] = {"syn_capped", "syn_unanswered", "syn_malformed", "syn_shed", NULL};
+	static const char *const unanswered[] = {
+		"syn_capped", "syn_unanswered", "syn_malformed", "syn_shed", "syn_odd_source", "syn_overrun", NULL};
 	static const char *const failed[] = {"handover_failed", "handover_refused", NULL};
 	static const char *const dropped[] = {"queue_dropped", "handover_table_full", "ack_hold_full", NULL};
 

@@ -49,7 +49,7 @@ struct endpoints {
 static void endpoint_add(struct endpoints *wanted, const struct service *service, const struct addr *address,
 			 const struct service_binding *binding)
 {
-	struct service_learned learned = service_learned(service, !addr_is_v4(address));
+	struct service_learned learned = service_announced(service, !addr_is_v4(address), worker_now_ns());
 
 	if (addr_is_loopback(address) || !(learned.known & LEARNED_BASE))
 		return;

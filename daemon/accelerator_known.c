@@ -13,7 +13,7 @@
 void accelerator_take_secret(struct supervisor *supervisor)
 {
 	if (supervisor->accelerator.xdp)
-		xdp_set_secret(supervisor->accelerator.xdp, &supervisor->secret);
+		xdp_set_secret(supervisor->accelerator.xdp, &supervisor->kept->secret);
 }
 
 /* The sample's replies are the shards'. */

@@ -40,6 +40,19 @@ void supervisor_say_host(struct supervisor *supervisor)
 
 /* ---- one line each ---- */
 
+/* Nothing to say in peace. */
+static void check_allowed(const struct supervisor *supervisor, struct checks *checks)
+{
+	int index = supervisor->allowed_press.service;
+
+	if (index >= 0)
+		checks_note(
+			checks, REPORT_FAULT, "allow",
+			"SYNs of allowed sources, or in their name, fill the backlog of service %s: take them off the "
+			"list, see synmoatctl allow list",
+			supervisor->registry.services[index].name);
+}
+
 static void check_services(const struct supervisor *supervisor, struct checks *checks)
 {
 	const struct registry *registry = &supervisor->registry;
@@ -94,9 +107,9 @@ static void check_secret(const struct supervisor *supervisor, struct checks *che
 	if (supervisor->said_masters)
 		checks_note(checks, REPORT_FAULT, "secret", "%s cannot be read: the log says why",
 			    supervisor->config.gateway.secret_file);
-	else if (supervisor->masters.count)
+	else if (supervisor->kept->masters.count)
 		checks_note(checks, REPORT_OK, "secret", "shared; fingerprint %08x in epoch %u",
-			    cookie_fingerprint(&supervisor->secret), supervisor->secret.epoch);
+			    cookie_fingerprint(&supervisor->kept->secret), supervisor->kept->secret.epoch);
 	else
 		checks_note(checks, REPORT_OK, "secret", "of this host alone");
 }
@@ -116,7 +129,7 @@ static void check_replication(struct supervisor *supervisor, struct checks *chec
 			    without, with + without);
 	else if (!with)
 		checks_note(checks, REPORT_OK, "replication", "no handed-over connection in this kernel%s",
-			    supervisor->masters.count
+			    supervisor->kept->masters.count
 				    ? ", so nothing is shown: on a standby commit first, see synmoat(7)"
 				    : "");
 	else
@@ -131,7 +144,7 @@ static void check_strays(const struct supervisor *supervisor, struct checks *che
 	if (config->gateway.strays == STRAYS_RESET && !supervisor->ruleset.nft.reject)
 		checks_note(checks, REPORT_WARNING, "strays",
 			    "are dropped, not reset: this kernel's nftables has no reject (CONFIG_NFT_REJECT_INET)");
-	if (!supervisor->masters.count)
+	if (!supervisor->kept->masters.count)
 		return;
 	if (host_sysctl("net/netfilter/nf_conntrack_tcp_loose") > 0)
 		checks_note(checks, REPORT_WARNING, "strays",
@@ -154,6 +167,7 @@ void supervisor_check(struct supervisor *supervisor, bool json, FILE *out)
 	accelerator_check(supervisor, &checks);
 	check_services(supervisor, &checks);
 	check_control(supervisor, &checks);
+	check_allowed(supervisor, &checks);
 	check_secret(supervisor, &checks);
 	check_replication(supervisor, &checks);
 	check_strays(supervisor, &checks);

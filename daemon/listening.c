@@ -63,6 +63,7 @@ void supervisor_read_half_open(struct supervisor *supervisor)
 		registry->services[i].kernel_held = counts[i].all;
 		registry->services[i].begun_since -= begun[i];
 	}
+	supervisor_note_allowed(supervisor, now_ns);
 }
 
 /* ---- services ---- */

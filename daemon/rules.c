@@ -12,6 +12,8 @@
 #define NSEC_PER_SEC 1000000000ULL
 #define FLOWS_KNOWN_MAX 100000
 #define BANS_SAID_EVERY_NS (10 * NSEC_PER_SEC)
+#define EVENTS_EVERY_NS (NSEC_PER_SEC / 10) /* others may change theirs as fast as they like */
+#define RESTORED_SAID_EVERY_NS (10 * NSEC_PER_SEC)
 #define FAIL_LINGER_NS NSEC_PER_SEC /* by then it is known whether the next try has failed as well */
 
 static bool cookies_wanted(const struct supervisor *supervisor)
@@ -128,13 +130,16 @@ static void tell_accepted(struct supervisor *supervisor)
 	supervisor_tell(supervisor, &event);
 }
 
-static bool cookies_fail(const struct supervisor *supervisor)
+bool supervisor_cookies_fail(const struct supervisor *supervisor)
 {
 	uint64_t now_ns = worker_now_ns();
 
-	for (unsigned i = 0; i < supervisor->shards; i++)
-		if (now_ns < supervisor->workers[i].guard.cookies_fail_until_ns + FAIL_LINGER_NS)
+	for (unsigned i = 0; i < supervisor->shards; i++) {
+		uint64_t until_ns = supervisor->workers[i].guard.cookies_fail_until_ns;
+
+		if (until_ns && now_ns < until_ns + FAIL_LINGER_NS)
 			return true;
+	}
 	return false;
 }
 
@@ -150,7 +155,7 @@ bool supervisor_may_spill(const struct supervisor *supervisor, const enum servic
 		    (service->exempt || service->untracked || !service_may_be_answered_for(service)))
 			return false;
 	}
-	return !cookies_fail(supervisor);
+	return !supervisor_cookies_fail(supervisor);
 }
 
 /* The rules for what is bound and armed right now. With observe nothing is armed in the kernel, once the cookies that
@@ -172,7 +177,7 @@ int supervisor_apply_rules(struct supervisor *supervisor, const enum service_pos
 			closing[closing_count++] = registry->bindings[i];
 	if (armed_count && !supervisor->ruleset.armed_before) { /* conntrack begins now, and knows nobody */
 		supervisor_know_flows(supervisor);
-		ruleset_keep(&supervisor->ruleset);
+		supervisor->keeper_lost = ruleset_keep(&supervisor->ruleset) < 0;
 	}
 	struct ruleset_wanted wanted = {
 		.services = registry->bindings,
@@ -183,7 +188,7 @@ int supervisor_apply_rules(struct supervisor *supervisor, const enum service_pos
 		.deny = &supervisor->deny,
 		.bans = supervisor->bans_used,
 		.observe = supervisor->config.policy == POLICY_OBSERVE,
-		.honour_all = supervisor->masters.count && cookies_wanted(supervisor),
+		.honour_all = supervisor->kept->masters.count && cookies_wanted(supervisor),
 		.strays = strays_of(supervisor),
 		.unasked = supervisor->unasked,
 		.spill = supervisor->spills,
@@ -289,4 +294,43 @@ void supervisor_say_bans(struct supervisor *supervisor, uint64_t now_ns)
 	supervisor_tell(supervisor, &event);
 	supervisor->bans_unsaid = 0;
 	supervisor->bans_said_ns = now_ns;
+}
+
+/* ---- what others do to our rules ---- */
+
+static void say_restored(struct supervisor *supervisor, const char *table, struct restored *restored, uint64_t now_ns)
+{
+	struct event event;
+
+	if (!restored->unsaid || (restored->said_ns && now_ns - restored->said_ns < RESTORED_SAID_EVERY_NS))
+		return;
+	event_begin(&event, EVENT_RULES_RESTORED, "somebody has changed or deleted table inet %s: it is made again",
+		    table);
+	event_text(&event, "table", table);
+	event_number(&event, "times", restored->unsaid);
+	supervisor_tell(supervisor, &event);
+	restored->unsaid = 0;
+	restored->said_ns = now_ns;
+}
+
+static void note_restored(struct supervisor *supervisor, struct restored *restored, bool lost)
+{
+	restored->unsaid += lost;
+	supervisor->rules_restored += lost;
+}
+
+bool supervisor_restore_rules(struct supervisor *supervisor, uint64_t now_ns)
+{
+	struct ruleset_losses lost = ruleset_lost(&supervisor->ruleset);
+
+	if (lost.heard)
+		supervisor->events_due_ns = now_ns + EVENTS_EVERY_NS;
+	supervisor->keeper_lost |= lost.keeper;
+	if (supervisor->keeper_lost) /* if it is refused, with the next tick again */
+		supervisor->keeper_lost = ruleset_keep(&supervisor->ruleset) < 0;
+	note_restored(supervisor, &supervisor->restored_keeper, lost.keeper);
+	note_restored(supervisor, &supervisor->restored_closed, lost.closed);
+	say_restored(supervisor, RULESET_KEEPER, &supervisor->restored_keeper, now_ns);
+	say_restored(supervisor, RULESET_CLOSED, &supervisor->restored_closed, now_ns);
+	return lost.closed;
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* secrets: what cookies are made with. A secret of our own changes by our own clock; one that is shared with other
  * gateways by the wall clock, and its file is read again in every epoch. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
+#include "edge/vault.h"
+#include "log.h"
 #include "orders.h"
 #include "supervisor_parts.h"
 
@@ -26,13 +29,16 @@ static uint64_t unix_ms(void)
 
 static void job_take_secret(struct worker *worker, void *argument)
 {
-	worker->guard.secret = *(const struct cookie_secret *)argument;
+	struct kept_secrets *kept = argument;
+
+	kept->shards[worker->setup.shard].secret = kept->secret;
 }
 
 static void use(struct supervisor *supervisor, const struct cookie_secret *secret)
 {
-	supervisor->secret = *secret;
-	supervisor_call_all(supervisor, job_take_secret, &supervisor->secret);
+	supervisor->kept->secret = *secret;
+	supervisor_call_all(supervisor, job_take_secret, supervisor->kept);
+	vault_sweep_stack();
 	accelerator_take_secret(supervisor); /* who checks before who makes */
 }
 
@@ -61,7 +67,7 @@ static int open_own(struct supervisor *supervisor, uint64_t now_ns)
 
 static int rotate_own(struct supervisor *supervisor, uint64_t now_ns)
 {
-	struct cookie_secret secret = supervisor->secret;
+	struct cookie_secret secret = supervisor->kept->secret;
 	struct siphash_key fresh;
 
 	supervisor->epoch_due_ns = now_ns + EPOCH_NS;
@@ -76,14 +82,23 @@ static int rotate_own(struct supervisor *supervisor, uint64_t now_ns)
 
 /* ---- shared ---- */
 
+/* Whether another secret counts now. In a frame of its own, which is swept when it is over. */
+__attribute__((noinline)) static bool derive(struct kept_secrets *kept, uint64_t at_ms)
+{
+	const struct cookie_secret *now = &kept->secret, *next = &kept->derived;
+
+	kept->derived = cookie_shared(kept->masters.masters, kept->masters.count, at_ms);
+	return next->epoch != now->epoch || next->has_next != now->has_next ||
+	       memcmp(next->keys, now->keys, sizeof(next->keys)) != 0;
+}
+
 static void use_shared(struct supervisor *supervisor, uint64_t at_ms)
 {
-	struct cookie_secret secret = cookie_shared(supervisor->masters.masters, supervisor->masters.count, at_ms);
+	bool other = derive(supervisor->kept, at_ms);
 
-	if (secret.epoch != supervisor->secret.epoch || secret.has_next != supervisor->secret.has_next ||
-	    memcmp(secret.keys, supervisor->secret.keys, sizeof(secret.keys)) != 0)
-		use(supervisor, &secret);
-	explicit_bzero(&secret, sizeof(secret));
+	vault_sweep_stack();
+	if (other)
+		use(supervisor, &supervisor->kept->derived);
 }
 
 static bool same_masters(const struct secret_file *one, const struct secret_file *other)
@@ -99,7 +114,7 @@ static bool same_masters(const struct secret_file *one, const struct secret_file
 /* The secrets themselves are nobody's business. */
 static void tell_changed(struct supervisor *supervisor, bool changed)
 {
-	const struct secret_file *masters = &supervisor->masters;
+	const struct secret_file *masters = &supervisor->kept->masters;
 	uint32_t from = masters->masters[masters->count - 1].from;
 	struct event event;
 
@@ -115,14 +130,14 @@ static void tell_changed(struct supervisor *supervisor, bool changed)
 /* The old ones stay in force when the file cannot be read. */
 static void read_again(struct supervisor *supervisor, uint32_t epoch)
 {
-	static struct secret_file masters;
+	struct kept_secrets *kept = supervisor->kept;
 	char error[512];
 
 	supervisor->masters_read = epoch;
-	if (secret_file_load(supervisor->config.gateway.secret_file, &masters, error, sizeof(error)) == 0) {
-		bool changed = !same_masters(&supervisor->masters, &masters);
+	if (secret_file_load(supervisor->config.gateway.secret_file, &kept->read, error, sizeof(error)) == 0) {
+		bool changed = !same_masters(&kept->masters, &kept->read);
 
-		supervisor->masters = masters;
+		kept->masters = kept->read;
 		if (changed || supervisor->said_masters)
 			tell_changed(supervisor, changed);
 		supervisor->said_masters = false;
@@ -130,7 +145,8 @@ static void read_again(struct supervisor *supervisor, uint32_t epoch)
 		supervisor->said_masters = true;
 		tell_failed(supervisor, error, "the shared secret");
 	}
-	explicit_bzero(&masters, sizeof(masters));
+	explicit_bzero(&kept->read, sizeof(kept->read));
+	vault_sweep_stack();
 }
 
 /* Until the next epoch, or until others may be in it. */
@@ -153,31 +169,62 @@ int secrets_refuse(const struct config *config, char *error, size_t error_bytes)
 	if (config->gateway.secret_file[0])
 		refused = secret_file_load(config->gateway.secret_file, &masters, error, error_bytes);
 	explicit_bzero(masters.masters, sizeof(masters.masters));
+	vault_sweep_stack();
 	return refused;
+}
+
+/* No shard yet, to take it by itself. */
+static void give_to_shards(struct kept_secrets *kept)
+{
+	for (unsigned i = 0; i < WORKERS_MAX; i++)
+		kept->shards[i].secret = kept->secret;
+}
+
+static bool vault_made(struct supervisor *supervisor)
+{
+	int failed;
+
+	supervisor->kept = vault_open(sizeof(*supervisor->kept), &failed);
+	if (supervisor->kept && failed)
+		log_warn("the cookie secret may be swapped out or be in a core dump: mlock: %s", strerror(failed));
+	return supervisor->kept;
 }
 
 int secrets_open(struct supervisor *supervisor, const struct config *config, char *error, size_t error_bytes)
 {
 	uint64_t at_ms = unix_ms();
 
+	if (!vault_made(supervisor)) {
+		snprintf(error, error_bytes, "no memory for secrets: %s", strerror(errno));
+		return -1;
+	}
 	if (config->gateway.secret_file[0]) {
-		if (secret_file_load(config->gateway.secret_file, &supervisor->masters, error, error_bytes) < 0)
+		if (secret_file_load(config->gateway.secret_file, &supervisor->kept->masters, error, error_bytes) < 0)
 			return -1;
 		supervisor->masters_read = cookie_epoch_at(at_ms);
 		use_shared(supervisor, at_ms);
+		give_to_shards(supervisor->kept);
 		return 0;
 	}
-	if (open_own(supervisor, worker_now_ns()) == 0)
+	if (open_own(supervisor, worker_now_ns()) == 0) {
+		give_to_shards(supervisor->kept);
 		return 0;
+	}
 	snprintf(error, error_bytes, "getrandom: no secret for cookies");
 	return -1;
+}
+
+void secrets_close(struct supervisor *supervisor)
+{
+	vault_close(supervisor->kept, sizeof(*supervisor->kept));
+	supervisor->kept = NULL;
 }
 
 int secrets_tick(struct supervisor *supervisor, uint64_t now_ns)
 {
 	uint64_t at_ms = unix_ms();
 
-	if (supervisor->masters.count) {
+	if (supervisor->kept->masters.count) {
 		if (supervisor->masters_read != cookie_epoch_at(at_ms))
 			read_again(supervisor, cookie_epoch_at(at_ms));
 		use_shared(supervisor, at_ms);
@@ -197,11 +244,11 @@ void secrets_reload(struct supervisor *supervisor, uint64_t now_ns)
 	supervisor->said_masters = false;
 	if (supervisor->config.gateway.secret_file[0]) {
 		read_again(supervisor, cookie_epoch_at(at_ms));
-		if (supervisor->masters.count)
+		if (supervisor->kept->masters.count)
 			use_shared(supervisor, at_ms);
-	} else if (supervisor->masters.count) {
-		explicit_bzero(supervisor->masters.masters, sizeof(supervisor->masters.masters));
-		supervisor->masters.count = 0;
+	} else if (supervisor->kept->masters.count) {
+		explicit_bzero(supervisor->kept->masters.masters, sizeof(supervisor->kept->masters.masters));
+		supervisor->kept->masters.count = 0;
 		if (open_own(supervisor, now_ns) < 0)
 			tell_failed(supervisor, "getrandom", "the cookie secret");
 	}
@@ -214,9 +261,9 @@ int supervisor_secret_rotate(struct supervisor *supervisor, char *message, size_
 	const char *path = supervisor->config.gateway.secret_file;
 	uint32_t epoch = cookie_epoch_at(unix_ms());
 	uint32_t from = epoch + ROTATE_AHEAD_EPOCHS;
-	static struct secret_file masters;
+	struct kept_secrets *kept = supervisor->kept;
 
-	if (!supervisor->masters.count) {
+	if (!kept->masters.count) {
 		if (rotate_own(supervisor, worker_now_ns()) < 0) {
 			snprintf(message, bytes, "getrandom: the cookie secret stays as it is");
 			return -1;
@@ -224,10 +271,10 @@ int supervisor_secret_rotate(struct supervisor *supervisor, char *message, size_
 		snprintf(message, bytes, "a new secret from now on; cookies made before the last change are refused");
 		return 0;
 	}
-	if (secret_file_rotate(path, epoch, from, &masters, message, bytes) < 0)
+	if (secret_file_rotate(path, epoch, from, &kept->read, message, bytes) < 0)
 		return -1;
-	supervisor->masters = masters;
-	explicit_bzero(&masters, sizeof(masters));
+	kept->masters = kept->read;
+	explicit_bzero(&kept->read, sizeof(kept->read));
 	tell_changed(supervisor, true);
 	use_shared(supervisor, unix_ms());
 	snprintf(message, bytes, "a new secret from epoch %u on, in %llu s: bring %s to the other gateways until then",
@@ -237,16 +284,16 @@ int supervisor_secret_rotate(struct supervisor *supervisor, char *message, size_
 
 void supervisor_epoch_read(const struct supervisor *supervisor, struct report_epoch *epoch)
 {
-	const struct secret_file *masters = &supervisor->masters;
+	const struct secret_file *masters = &supervisor->kept->masters;
 	uint64_t now_ns = worker_now_ns();
 	uint64_t own_left_ns = supervisor->epoch_due_ns > now_ns ? supervisor->epoch_due_ns - now_ns : 0;
 
 	*epoch = (struct report_epoch){
 		.shared = masters->count,
-		.epoch = supervisor->secret.epoch,
+		.epoch = supervisor->kept->secret.epoch,
 		.left_s = (unsigned)(masters->count ? (EPOCH_MS - unix_ms() % EPOCH_MS) / 1000
 						    : own_left_ns / NSEC_PER_SEC),
-		.fingerprint = cookie_fingerprint(&supervisor->secret),
+		.fingerprint = cookie_fingerprint(&supervisor->kept->secret),
 		.next_from = masters->count ? masters->masters[masters->count - 1].from : 0,
 	};
 }

@@ -9,7 +9,7 @@
 #include "face/command.h"
 #include "face/metrics.h"
 #include "face/report.h"
-#include "supervisor.h"
+#include "supervisor_parts.h"
 #include "synmoat/version.h"
 
 #define NSEC_PER_SEC 1000000000ULL
@@ -31,6 +31,7 @@ struct gathering {
 	struct source top[COMMAND_TOP_MAX * 2]; /* the best so far, and one shard's */
 	unsigned top_count;
 	uint64_t spill_lost[WORKERS_MAX];
+	struct account_taken taken;
 	struct report_source sources[COMMAND_TOP_MAX];
 };
 
@@ -48,6 +49,7 @@ static void job_gather(struct worker *worker, void *argument)
 	report->counters[OUTCOME_VERDICT_ERROR] += queue_errors(worker->flow_queue);
 	for (unsigned i = 0; i < WORKER_LANES; i++)
 		report->counters[OUTCOME_VERDICT_ERROR] += queue_errors(worker->lanes[i].queue);
+	account_taken_add(&all->taken, &worker->syns_taken);
 	if (worker->spill)
 		all->spill_lost[worker->setup.shard] = spill_lost(worker->spill);
 	report->half_open_entries += halfopen_count(worker->guard.halfopen);
@@ -173,23 +175,87 @@ static void describe_source(const struct gathering *all, const struct source *so
 	source_text(&source->net, &all->prefixes, shown->address);
 }
 
-/* SYNs that the rules decide about are received, too. */
-static void count_by_rules(struct supervisor *supervisor, struct report *report)
+/* ---- every SYN received, and why ---- */
+
+static const enum ruleset_refusal arrivals[ACCOUNT_DOORS] = {
+	[ACCOUNT_WATCHED] = RULESET_TO_WATCHED,
+	[ACCOUNT_ARMED] = RULESET_TO_ARMED,
+	[ACCOUNT_SPILL] = RULESET_TO_SPILL,
+};
+
+/* Of the queues for SYNs: of three per shard, the first and the last (supervisor.c). */
+static void look_at_queues(const struct supervisor *supervisor, const struct kernel_counters *kernel,
+			   struct account_look *look)
 {
-	static const enum outcome outcomes[RULESET_REFUSAL_COUNT] = {
-		[RULESET_ALLOWED] = OUTCOME_SYN_ALLOWED,
-		[RULESET_DENIED] = OUTCOME_SYN_DENIED,
-		[RULESET_BANNED] = OUTCOME_SYN_BANNED,
-		[RULESET_STRAY_RESET] = OUTCOME_STRAY_RESET,
-	};
+	const unsigned shards = supervisor->shards;
+
+	for (unsigned lane = 0; lane < WORKER_LANES; lane++) {
+		look->doors[lane].waiting_known = kernel->queues_known;
+		look->doors[lane].passes = supervisor_passes_unseen(&supervisor->config, lane == LANE_ARMED);
+	}
+	for (unsigned i = 0; i < kernel->queue_count; i++) {
+		const struct kernel_queue *queue = &kernel->queues[i];
+		unsigned place = (queue->number - supervisor->config.queues.first) / shards;
+		struct account_door_look *door = &look->doors[place == 0 ? LANE_WATCHED : LANE_ARMED];
+
+		if (place == 1)
+			continue;
+		door->waiting += queue->length;
+		door->dropped += queue->queue_full + queue->socket_full;
+	}
+}
+
+/* What has come to the shards' doors, before anybody asks them what they took. */
+static void look_at_doors(struct supervisor *supervisor, struct account_look *look)
+{
 	uint64_t counts[RULESET_REFUSAL_COUNT];
 
+	look->arrived_ns = worker_now_ns();
 	if (ruleset_refusals(&supervisor->ruleset, counts) < 0)
+		memset(counts, 0, sizeof(counts));
+	for (unsigned door = 0; door < ACCOUNT_DOORS; door++)
+		look->doors[door].arrived = counts[arrivals[door]];
+}
+
+static void count_unseen(struct supervisor *supervisor, struct account_look *look, struct gathering *all)
+{
+	uint64_t *counters = all->report.counters;
+
+	look->taken = all->taken;
+	for (unsigned i = 0; i < supervisor->shards; i++)
+		look->doors[ACCOUNT_SPILL].dropped += all->spill_lost[i];
+	account_look(&supervisor->account, look);
+	counters[OUTCOME_SYN_OVERRUN] = account_dropped(&supervisor->account);
+	counters[OUTCOME_SYN_UNSEEN] = account_passed(&supervisor->account);
+}
+
+/* What the rules count. Read last: whatever has an outcome was received before. Who goes through the rules once more has
+ * been taken in before, and is not received again. */
+static void count_by_rules(struct supervisor *supervisor, const struct account_taken *taken, struct report *report)
+{
+	static const struct {
+		enum ruleset_refusal refusal;
+		enum outcome outcome;
+		bool received;
+	} texts[] = {
+		{RULESET_ALLOWED, OUTCOME_SYN_ALLOWED, true},      {RULESET_DENIED, OUTCOME_SYN_DENIED, true},
+		{RULESET_BANNED, OUTCOME_SYN_BANNED, true},        {RULESET_ODD_SOURCE, OUTCOME_SYN_ODD_SOURCE, true},
+		{RULESET_STRAY_RESET, OUTCOME_STRAY_RESET, false},
+	};
+	uint64_t counts[RULESET_REFUSAL_COUNT];
+	uint64_t *received = &report->counters[OUTCOME_SYN_RECEIVED];
+
+	if (ruleset_refusals(&supervisor->ruleset, counts) < 0) {
+		*received += report->counters[OUTCOME_SYN_OVERRUN]; /* as far as the queues tell */
 		return;
-	for (size_t i = 0; i < RULESET_REFUSAL_COUNT; i++) {
-		report->counters[outcomes[i]] += counts[i];
-		report->counters[OUTCOME_SYN_RECEIVED] += i == RULESET_STRAY_RESET ? 0 : counts[i];
 	}
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		report->counters[texts[i].outcome] += counts[texts[i].refusal];
+		*received += texts[i].received ? counts[texts[i].refusal] : 0;
+	}
+	for (unsigned door = 0; door < ACCOUNT_DOORS; door++)
+		if (counts[arrivals[door]] > taken->syns[door])
+			*received += counts[arrivals[door]] - taken->syns[door];
 }
 
 static size_t count_bans(struct supervisor *supervisor)
@@ -214,7 +280,9 @@ static void describe_daemon(const struct supervisor *supervisor, struct gatherin
 	report->mode = supervisor->config.mode == MODE_GATEWAY ? "gateway" : "host";
 	report->policy = supervisor->config.policy == POLICY_OBSERVE ? "observe" : "enforce";
 	report->shards = supervisor->shards;
+	report->orders_refused = supervisor->orders_refused;
 	accelerator_describe(supervisor, &report->accelerator);
+	report->rules_restored = supervisor->rules_restored;
 	report->half_open_capacity = supervisor->config.tables.half_open;
 	report->source_capacity = supervisor->config.tables.sources;
 	report->services = all->services;
@@ -234,6 +302,7 @@ static struct gathering *gather(struct supervisor *supervisor, unsigned top_most
 {
 	struct gathering *all = calloc(1, sizeof(*all));
 	uint64_t now_ns = worker_now_ns();
+	struct account_look look = {.arrived_ns = 0};
 	struct report *report;
 
 	if (!all)
@@ -241,7 +310,13 @@ static struct gathering *gather(struct supervisor *supervisor, unsigned top_most
 	report = &all->report;
 	all->top_most = top_most;
 	all->top_order = top_order;
+	accelerator_count(supervisor, now_ns);
 	describe_daemon(supervisor, all);
+	all->taken = account_taken_none();
+	look_at_doors(supervisor, &look);
+	kernel_counters_read(&all->metrics.kernel, supervisor->config.queues.first,
+			     supervisor->shards * (WORKER_LANES + 1));
+	look_at_queues(supervisor, &all->metrics.kernel, &look);
 	for (unsigned i = 0; i < supervisor->shards; i++)
 		worker_call(&supervisor->workers[i], job_gather, all);
 	for (size_t i = 0; i < report->service_count; i++)
@@ -249,10 +324,9 @@ static struct gathering *gather(struct supervisor *supervisor, unsigned top_most
 	for (unsigned i = 0; i < all->top_count; i++)
 		describe_source(all, &all->top[i], now_ns, &all->sources[i]);
 	report->source_count = all->top_count;
-	count_by_rules(supervisor, report);
+	count_unseen(supervisor, &look, all);
+	count_by_rules(supervisor, &all->taken, report);
 	report->bans = count_bans(supervisor);
-	kernel_counters_read(&all->metrics.kernel, supervisor->config.queues.first,
-			     supervisor->shards * (WORKER_LANES + 1));
 	for (unsigned i = 0; i < supervisor->shards; i++)
 		kernel_counters_add_lost(&all->metrics.kernel, supervisor->workers[i].setup.spill_group,
 					 all->spill_lost[i]);

@@ -105,7 +105,7 @@ static void say_what_is_wrong(struct supervisor *supervisor)
 	if (supervisor->said_unsent && supervisor->said_untracked)
 		return;
 	supervisor_call_all(supervisor, job_count, sums);
-	if (sums[OUTCOME_SYNACK_UNSENT] && !supervisor->said_unsent) {
+	if (supervisor_cookies_fail(supervisor) && !supervisor->said_unsent) {
 		supervisor->said_unsent = true;
 		event_begin(
 			&event, EVENT_SYNACK_UNSENT,
@@ -125,7 +125,7 @@ static void say_what_is_wrong(struct supervisor *supervisor)
 
 int supervisor_events_fd(const struct supervisor *supervisor)
 {
-	return ruleset_watch_fd(&supervisor->ruleset);
+	return worker_now_ns() < supervisor->events_due_ns ? -1 : ruleset_watch_fd(&supervisor->ruleset);
 }
 
 int supervisor_tick(struct supervisor *supervisor)
@@ -133,7 +133,6 @@ int supervisor_tick(struct supervisor *supervisor)
 	uint64_t now_ns = worker_now_ns();
 	bool rules_stale = false;
 	bool busy = false;
-	struct ruleset_losses lost;
 	int secret_ms, tick_ms;
 	uint64_t raised;
 
@@ -144,10 +143,7 @@ int supervisor_tick(struct supervisor *supervisor)
 			supervisor->listeners_due_ns = now_ns;
 	}
 	supervisor_say_bans(supervisor, now_ns);
-	lost = ruleset_lost(&supervisor->ruleset);
-	if (lost.keeper && supervisor->ruleset.armed_before)
-		ruleset_keep(&supervisor->ruleset);
-	rules_stale |= lost.closed;
+	rules_stale |= supervisor_restore_rules(supervisor, now_ns);
 	say_what_is_wrong(supervisor);
 	secret_ms = secrets_tick(supervisor, now_ns);
 	if (now_ns >= supervisor->listeners_due_ns || postures_press(supervisor))
@@ -170,6 +166,7 @@ int supervisor_tick(struct supervisor *supervisor)
 	for (unsigned i = 0; i < supervisor->registry.service_count; i++)
 		busy |= supervisor->registry.services[i].posture != SERVICE_WATCHING ||
 			supervisor->registry.services[i].half_open || supervisor->incidents[i].character;
+	busy |= now_ns < supervisor->events_due_ns || supervisor->keeper_lost;
 	tick_ms = busy ? TICK_BUSY_MS : TICK_IDLE_MS;
 	return secret_ms < tick_ms ? secret_ms : tick_ms;
 }
@@ -212,8 +209,8 @@ static int open_workers(struct supervisor *supervisor)
 		};
 
 		if (getrandom(&key, sizeof(key), 0) != sizeof(key) ||
-		    guard_init(&worker->guard, &limits, supervisor->registry.services, &supervisor->secret, &key,
-			       worker_now_ns()) < 0) {
+		    guard_init(&worker->guard, &limits, supervisor->registry.services,
+			       &supervisor->kept->shards[i].secret, &key, worker_now_ns()) < 0) {
 			log_error("out of memory for the tables: lower tables.half_open and tables.sources");
 			return -1;
 		}
@@ -252,8 +249,7 @@ static void free_workers(struct supervisor *supervisor)
 	conntrack_close(&supervisor->conntrack);
 	if (supervisor->alarm_fd >= 0)
 		close(supervisor->alarm_fd);
-	explicit_bzero(&supervisor->secret, sizeof(supervisor->secret));
-	explicit_bzero(&supervisor->masters, sizeof(supervisor->masters));
+	secrets_close(supervisor);
 	config_free(&supervisor->config);
 	for (unsigned i = 0; i < 2; i++)
 		free(supervisor->metrics[i].text);
@@ -309,7 +305,7 @@ static int open_rules(struct supervisor *supervisor)
 		log_warn(
 			"all SYNs of a flood are queued, which is slow: this kernel takes no log rule (CONFIG_NFT_LOG)");
 	if (config->mode == MODE_GATEWAY)
-		ruleset_keep(&supervisor->ruleset);
+		supervisor->keeper_lost = ruleset_keep(&supervisor->ruleset) < 0;
 	failed = supervisor_apply_rules(supervisor, watching);
 	if (failed == -EPERM || failed == -EEXIST)
 		log_error("table inet %s is there already: another synmoatd runs in this network namespace",
@@ -335,6 +331,7 @@ int supervisor_open(struct supervisor *supervisor, const struct config_file *fil
 	if (config->mode == MODE_GATEWAY && config->gateway.grace_s)
 		supervisor->grace_until_ns = now_ns + config->gateway.grace_s * NSEC_PER_SEC;
 	supervisor->shards = 0;
+	supervisor->allowed_press.service = -1;
 	supervisor->spills = true;
 	supervisor->alarm_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	failed = conntrack_open(&supervisor->conntrack);

@@ -16,6 +16,7 @@
 #include "face/event.h"
 #include "face/secret_file.h"
 #include "registry.h"
+#include "synmoat/account.h"
 #include "synmoat/character.h"
 #include "synmoat/cidr.h"
 #include "synmoat/incident.h"
@@ -45,6 +46,31 @@ struct metrics_words {
 	size_t bytes;
 };
 
+/* A table of ours that others took away or changed. */
+struct restored {
+	uint64_t said_ns;
+	unsigned unsaid; /* times that the log has not heard of */
+};
+
+/* In a vault: all that must not leave this process. */
+struct kept_secrets {
+	struct cookie_secret secret;
+	struct secret_file masters;   /* what it is made of, when others share it; else none */
+	struct secret_file read;      /* a file that is being read */
+	struct cookie_secret derived; /* of the masters, for now */
+	struct {
+		_Alignas(64) struct cookie_secret secret;
+	} shards[WORKERS_MAX]; /* what each of them makes cookies with */
+};
+
+/* Whether SYNs of allowed sources fill a backlog. */
+struct allowed_press {
+	uint64_t looked_ns; /* 0: nothing fills one unseen */
+	uint64_t counted;   /* of them, then */
+	uint64_t said_ns;
+	int service; /* -1: none */
+};
+
 struct supervisor {
 	struct config config;
 	struct config_file config_file;
@@ -56,11 +82,10 @@ struct supervisor {
 	struct worker *workers; /* [shards] */
 	unsigned shards;
 	int alarm_fd; /* eventfd that shards raise */
-	struct cookie_secret secret;
-	struct secret_file masters; /* what it is made of, when others share it; else none */
-	uint32_t masters_read;      /* in this epoch */
-	bool said_masters;          /* that they cannot be read */
-	uint64_t epoch_due_ns;      /* when a secret of our own next changes */
+	struct kept_secrets *kept;
+	uint32_t masters_read; /* in this epoch */
+	bool said_masters;     /* that they cannot be read */
+	uint64_t epoch_due_ns; /* when a secret of our own next changes */
 	uint64_t started_ns;
 	uint64_t started_s;        /* Unix time */
 	uint64_t grace_until_ns;   /* strays pass until then; 0 = that is over */
@@ -79,15 +104,23 @@ struct supervisor {
 	uint32_t bans_unsaid; /* bans that the log has not heard of */
 	uint64_t bans_said_ns;
 	struct addr last_banned;
+	uint64_t orders_refused;  /* of who may not change anything, */
+	uint64_t refused_said_ns; /* and when that was last said */
 	struct cidr_list allow, deny;
+	struct allowed_press allowed_press;
 	struct event_ring events;
 	struct control *control; /* whose followers hear of events; NULL before there is one, and after */
+	bool keeper_lost;        /* and could not be made again yet */
+	uint64_t events_due_ns;  /* what others do to nftables is not listened to before */
+	struct restored restored_keeper, restored_closed;
+	uint64_t rules_restored; /* times, of both tables */
 	bool said_refused;       /* that the kernel does not take the rules */
 	bool said_attack[SERVICES_MAX];
 	struct attacked attacked[SERVICES_MAX]; /* those of which it is said */
 	struct look looks[SERVICES_MAX];        /* at the last tick; those of services at peace are empty */
 	struct incident incidents[SERVICES_MAX];
 	struct metrics_words metrics[2]; /* as text, as JSON */
+	struct account account;
 };
 
 /* Binds queues, makes the rules, starts the shards. Takes `config` over, which `file` told. On error it says so in the
@@ -98,7 +131,7 @@ int supervisor_open(struct supervisor *supervisor, const struct config_file *fil
  * it returned are over. */
 int supervisor_tick(struct supervisor *supervisor);
 
-/* Readable when somebody changed nftables. */
+/* Readable when somebody changed nftables; -1 for a moment after that, lest they keep us busy. */
 int supervisor_events_fd(const struct supervisor *supervisor);
 
 /* Reads the configuration again, checks it whole, takes it over, and tells so; what was counted, learned, armed, added and banned

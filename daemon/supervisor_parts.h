@@ -2,7 +2,7 @@
 /* supervisor_parts: what the supervisor's rooms share: supervisor.c (life), reloading.c (another configuration),
  * listening.c (what this host's sockets tell), rules.c (what the kernel's rules are to say), postures.c (what is armed),
  * incidents.c (what is said of it), secrets.c (what cookies are made with), orders.c (what an operator asks for),
- * telling.c (what others are to hear of), accelerator.c (what XDP does for us), checks.c (what may be wrong with this host). */
+ * telling.c (what others are to hear of), allowed.c (whom nobody looks at), accelerator.c (what XDP does for us), checks.c (what may be wrong with this host). */
 #ifndef SYNMOAT_SUPERVISOR_PARTS_H
 #define SYNMOAT_SUPERVISOR_PARTS_H
 
@@ -27,8 +27,15 @@ int supervisor_apply_rules(struct supervisor *supervisor, const enum service_pos
 /* As they are. */
 int supervisor_apply_rules_again(struct supervisor *supervisor);
 
+/* Whether a shard could send no cookies lately. */
+bool supervisor_cookies_fail(const struct supervisor *supervisor);
+
 /* Whether SYNs to services of these postures may spill: as copies that can only be answered. */
 bool supervisor_may_spill(const struct supervisor *supervisor, const enum service_posture *postures);
+
+/* Hears what others did to nftables, makes the keeper again if they took it away, and says so now and then. Returns
+ * whether supervisor_apply_rules() has to make something again, too. */
+bool supervisor_restore_rules(struct supervisor *supervisor, uint64_t now_ns);
 
 /* Enters connections that conntrack may not know in the rules. */
 void supervisor_know_flows(struct supervisor *supervisor);
@@ -53,11 +60,15 @@ bool supervisor_take_found(struct supervisor *supervisor, uint64_t now_ns);
 /* How many half-open connections the kernel holds. */
 void supervisor_read_half_open(struct supervisor *supervisor);
 
+/* After that: whether it is allowed sources that fill a backlog. */
+void supervisor_note_allowed(struct supervisor *supervisor, uint64_t now_ns);
+
 /* The secret that counts now: at the start, and whenever time asks for it. secrets_open() returns -1 when there is none,
  * with the reason in `error`; secrets_refuse() whether it would; secrets_tick() returns the milliseconds until it wants to be called again. */
 int secrets_refuse(const struct config *config, char *error, size_t error_bytes);
 int secrets_open(struct supervisor *supervisor, const struct config *config, char *error, size_t error_bytes);
 int secrets_tick(struct supervisor *supervisor, uint64_t now_ns);
+void secrets_close(struct supervisor *supervisor); /* once no shard runs */
 
 /* After a reload: another file may count. */
 void secrets_reload(struct supervisor *supervisor, uint64_t now_ns);

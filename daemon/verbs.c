@@ -10,6 +10,7 @@
 #include "synmoat/version.h"
 
 #define MESSAGE_BYTES 512
+#define REFUSED_EVERY_NS (60 * UINT64_C(1000000000))
 
 static const char *policy_name(const struct supervisor *supervisor)
 {
@@ -140,6 +141,29 @@ static int change(struct supervisor *supervisor, const struct command *command, 
 	}
 }
 
+/* Anybody who may connect can ask for it as often as he likes: the log does not hear of each. */
+static void refuse(struct supervisor *supervisor, const struct control_peer *peer, const struct command *command,
+		   FILE *out)
+{
+	uint64_t now_ns = worker_now_ns();
+	struct event event;
+
+	report_error(command->json, out, "not permitted: '%s' is for root and for the control group (synmoat.conf(5))",
+		     verb_words(command->verb));
+	supervisor->orders_refused++;
+	if (supervisor->refused_said_ns && now_ns - supervisor->refused_said_ns < REFUSED_EVERY_NS)
+		return;
+	supervisor->refused_said_ns = now_ns;
+	event_begin(&event, EVENT_ORDER_REFUSED,
+		    "control: %s refused (uid=%u pid=%d), which makes %llu since the start", verb_words(command->verb),
+		    (unsigned)peer->uid, (int)peer->pid, (unsigned long long)supervisor->orders_refused);
+	event_text(&event, "order", verb_words(command->verb));
+	event_number(&event, "uid", peer->uid);
+	event_number(&event, "pid", (uint64_t)peer->pid);
+	event_number(&event, "refused", supervisor->orders_refused);
+	supervisor_tell(supervisor, &event);
+}
+
 static void answer_change(struct supervisor *supervisor, const struct control_peer *peer, const struct command *command,
 			  FILE *out)
 {
@@ -147,9 +171,7 @@ static void answer_change(struct supervisor *supervisor, const struct control_pe
 	struct event event;
 
 	if (!peer->may_change) {
-		report_error(command->json, out,
-			     "not permitted: '%s' is for root and for the control group (synmoat.conf(5))",
-			     verb_words(command->verb));
+		refuse(supervisor, peer, command, out);
 		return;
 	}
 	if (command->verb == VERB_BAN_LIFT && !source_check(supervisor, command, out))

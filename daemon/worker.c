@@ -255,12 +255,22 @@ static bool from_raw(const struct queued *packet)
 	return !packet->outgoing && (packet->mark & MARK_BITS) != MARK_FIRST_ACK;
 }
 
+/* What is made anew of a packet has a checksum that is right, and must not be of one whose own was wrong: that is malformed. */
+static enum packet_kind queued_parse(const struct queued *packet, struct segment *segment)
+{
+	enum packet_kind kind = packet_parse(packet->data, packet->bytes, segment);
+
+	return kind == PACKET_TCP && packet->unverified && !packet_sum_is_right(packet->data, packet->bytes)
+		       ? PACKET_MALFORMED
+		       : kind;
+}
+
 static void handle_flow(struct worker *worker, struct queued *packet, uint64_t now_ns)
 {
 	struct decision decision;
 	struct segment segment;
 
-	switch (packet_parse(packet->data, packet->bytes, &segment)) {
+	switch (queued_parse(packet, &segment)) {
 	case PACKET_TCP:
 		break;
 	case PACKET_ERROR:
@@ -318,7 +328,7 @@ static void handle_syn(struct worker *worker, struct queue *queue, const struct 
 	struct decision decision;
 	struct segment segment;
 
-	if (packet_parse(packet->data, packet->bytes, &segment) != PACKET_TCP) {
+	if (queued_parse(packet, &segment) != PACKET_TCP) {
 		handle_odd_syn(worker, queue, packet);
 		return;
 	}
@@ -349,15 +359,18 @@ static void serve_flows(struct worker *worker, uint64_t now_ns)
 	}
 }
 
-/* Open when no cookie can be sent at all: SYNs pass then. */
+/* Open when no cookie can be sent at all: SYNs pass then. Not when there is no way to those who are to get them: a flood's
+ * sources would choose. */
 static void flush_cookies(struct worker *worker, uint64_t now_ns)
 {
-	unsigned waiting = worker->inject.waiting;
-	unsigned unsent = inject_flush(&worker->inject);
+	struct inject_outcome *routed = &worker->inject.routed; /* with what a full batch has sent by itself before */
 
-	if (unsent && unsent == waiting)
+	count(worker, OUTCOME_SYNACK_UNSENT, inject_flush(&worker->inject));
+	if (routed->sent)
+		guard_cookies_work(&worker->guard, now_ns);
+	else if (routed->refused)
 		guard_cookies_fail(&worker->guard, now_ns);
-	count(worker, OUTCOME_SYNACK_UNSENT, unsent);
+	*routed = (struct inject_outcome){0, 0};
 }
 
 static bool in_hand(const struct worker *worker)
@@ -372,15 +385,21 @@ static bool in_hand(const struct worker *worker)
 /* One batch of SYNs; it pauses when one of them has made its service arm, so that none passes that should not. */
 static void serve_lane(struct worker *worker, struct syn_lane *lane, uint64_t now_ns)
 {
+	bool fresh = lane->next == lane->count; /* what is left of a batch tells nothing of the queue now */
+
 	if (now_ns < worker->arming_until_ns)
 		return;
 	worker->arming_until_ns = 0;
-	if (lane->next == lane->count) {
+	if (fresh) {
 		lane->next = 0;
 		lane->count = queue_receive(lane->queue, lane->batch);
 	}
-	while (lane->next < lane->count && !worker->arming_until_ns)
+	while (lane->next < lane->count && !worker->arming_until_ns) {
+		worker->syns_taken.syns[lane - worker->lanes]++;
 		handle_syn(worker, lane->queue, &lane->batch[lane->next++], now_ns);
+	}
+	if (fresh && lane->next == lane->count && lane->count < QUEUE_BATCH_MAX)
+		worker->syns_taken.empty_ns[lane - worker->lanes] = now_ns;
 	flush_cookies(worker, now_ns);
 	queue_flush(lane->queue);
 	if (queue_is_readable(lane->queue))
@@ -408,6 +427,9 @@ static void serve_spill(struct worker *worker, uint64_t now_ns)
 	bool known[SPILL_BATCH];
 	unsigned received = worker->spill ? spill_receive(worker->spill, packets) : 0;
 
+	worker->syns_taken.syns[ACCOUNT_SPILL] += received;
+	if (!received)
+		worker->syns_taken.empty_ns[ACCOUNT_SPILL] = now_ns;
 	for (unsigned i = 0; i < received; i++) {
 		known[i] = packet_parse(packets[i].data, packets[i].bytes, &syns[i]) == PACKET_TCP;
 		if (known[i])

@@ -14,6 +14,7 @@
 #include "edge/inject.h"
 #include "edge/queue.h"
 #include "edge/spill.h"
+#include "synmoat/account.h"
 #include "synmoat/guard.h"
 
 #define WORKERS_MAX 64
@@ -25,8 +26,8 @@ typedef void worker_job(struct worker *worker, void *argument);
 
 /* SYNs come in two lanes, so that those to an armed service keep nobody else waiting. */
 enum worker_lane {
-	LANE_WATCHED,
-	LANE_ARMED,
+	LANE_WATCHED = ACCOUNT_WATCHED,
+	LANE_ARMED = ACCOUNT_ARMED,
 	WORKER_LANES,
 };
 
@@ -54,6 +55,7 @@ struct worker {
 	struct syn_lane lanes[WORKER_LANES];
 	struct spill *spill; /* SYNs to armed services beyond what is queued; NULL: they are all queued */
 	int spill_errno;     /* why */
+	struct account_taken syns_taken;
 	struct queue *flow_queue;
 	struct decision taken[CONNTRACK_BATCH]; /* TAKE_OVER, of this batch: done together */
 	unsigned taken_count;

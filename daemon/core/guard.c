@@ -13,13 +13,15 @@
 #define COOKIES_UNHEARD 4 /* before a SYN passes to see who answers: a client that comes alone gets its cookie */
 #define PROBE_HOPS_MIN 8  /* it is to reach the server */
 #define COOKIES_FAIL_NS (5 * NSEC_PER_SEC) /* before the next try, when they could not be sent */
+#define COOKIES_WORK_NS \
+	(1 * NSEC_PER_SEC) /* after one was sent, those that are not say something of their addresses only */
 
 int guard_init(struct guard *guard, const struct guard_limits *limits, struct service *services,
 	       const struct cookie_secret *secret, const struct siphash_key *key, uint64_t now_ns)
 {
 	*guard = (struct guard){
 		.limits = *limits,
-		.secret = *secret,
+		.secret = secret,
 		.key = *key,
 		.services = services,
 		.halfopen = halfopen_new(limits->half_open_max, key),
@@ -36,6 +38,7 @@ int guard_init(struct guard *guard, const struct guard_limits *limits, struct se
 	    guard->learn_at_ns && guard->unheard)
 		return 0;
 	guard_free(guard);
+	*guard = (struct guard){.halfopen = NULL}; /* lest it is freed again */
 	return -1;
 }
 
@@ -185,8 +188,15 @@ static void syn_accept(struct guard *guard, const struct segment *syn, unsigned 
 		decision->trip = (int)index;
 }
 
+void guard_cookies_work(struct guard *guard, uint64_t now_ns)
+{
+	guard->cookies_work_until_ns = now_ns + COOKIES_WORK_NS;
+}
+
 void guard_cookies_fail(struct guard *guard, uint64_t now_ns)
 {
+	if (now_ns < guard->cookies_work_until_ns)
+		return;
 	atomic_store_explicit(&guard->cookies_fail_until_ns, now_ns + COOKIES_FAIL_NS, memory_order_relaxed);
 }
 
@@ -309,9 +319,12 @@ void guard_syn(struct guard *guard, const struct segment *syn, uint32_t interfac
 
 /* Whether the kernel takes this RST, too: exactly in sequence, and without timestamps, which it would compare with those
  * of the SYN (tcp_check_req(), net/ipv4/tcp_minisocks.c). Otherwise a flood of SYNs and bad RSTs would fill the backlog
- * unseen. A client that knows of no connection sends just such a RST (RFC 9293 3.5.2, RFC 7323 3.2). */
+ * unseen, as it would by whatever else has a SYN in it: that ends nothing. A client that knows of no connection sends just
+ * such a RST (RFC 9293 3.5.2, RFC 7323 3.2). */
 static bool ends_half_open(const struct halfopen_entry *entry, const struct segment *segment)
 {
+	if (segment->flags & TCP_SYN)
+		return false;
 	return !(segment->flags & TCP_RST) || (segment->seq == entry->client_isn + 1 && !segment->options.timestamps);
 }
 
@@ -337,7 +350,7 @@ void guard_first_ack(struct guard *guard, const struct segment *ack, uint64_t no
 	const struct halfopen_entry *entry = halfopen_find(guard->halfopen, &flow);
 	struct halfopen_entry ended;
 
-	if (ack->flags & TCP_SYN) {
+	if ((ack->flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) == TCP_SYN) {
 		untracked(guard, &flow, now_ns, decision);
 		return;
 	}

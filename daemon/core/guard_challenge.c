@@ -2,16 +2,17 @@
 #include "core/guard_parts.h"
 
 /* The cookie for its ISN. */
-static void syn_challenge(struct guard *guard, const struct segment *syn, unsigned index, struct decision *decision)
+static void syn_challenge(struct guard *guard, const struct segment *syn, unsigned index, uint64_t now_ns,
+			  struct decision *decision)
 {
-	struct service_learned learned = service_learned(&guard->services[index], !addr_is_v4(&syn->source));
+	struct service_learned learned = service_announced(&guard->services[index], !addr_is_v4(&syn->source), now_ns);
 	struct flow flow = flow_from_client(syn);
 	struct cookie_options carried;
 
 	guard_decide(decision, ACT_DROP, TREAT_PLAIN);
 	decision->send = SEND_TO_CLIENT;
 	challenge_answer(syn, &learned, &decision->segment, &carried);
-	decision->segment.seq = cookie_make(&guard->secret, &flow, syn->seq, &carried);
+	decision->segment.seq = cookie_make(guard->secret, &flow, syn->seq, &carried);
 }
 
 void guard_source_challenged(struct guard *guard, struct source *source, unsigned index, uint64_t now_ns)
@@ -36,7 +37,7 @@ bool guard_may_reply(struct guard *guard, const struct segment *syn, uint64_t no
 void guard_challenge(struct guard *guard, const struct segment *syn, unsigned index, enum outcome outcome,
 		     uint64_t now_ns, struct decision *decision)
 {
-	syn_challenge(guard, syn, index, decision);
+	syn_challenge(guard, syn, index, now_ns, decision);
 	guard->unheard[index]++;
 	tally_cookie_sent(&guard->tallies[index], outcome == OUTCOME_SYN_CHALLENGED, now_ns);
 	guard_count(guard, outcome);

@@ -46,6 +46,7 @@ static void splice_fill(struct guard *guard, struct splice *splice, const struct
 	splice->timestamps = ack->options.timestamps;
 	splice->options = *options;
 	splice->window = ack->window;
+	splice->urgent = ack->urgent;
 	splice->cookie = ack->ack - 1;
 	splice->client_isn = ack->seq - 1;
 	splice->tsval = ack->options.tsval;
@@ -168,7 +169,7 @@ void guard_ack(struct guard *guard, const struct segment *ack, uint32_t interfac
 	struct cookie_options options;
 	struct source *source;
 	bool wary;
-	bool valid = index >= 0 && cookie_check(&guard->secret, &flow, ack->seq - 1, ack->ack - 1, &options);
+	bool valid = index >= 0 && cookie_check(guard->secret, &flow, ack->seq - 1, ack->ack - 1, &options);
 	bool repeated = splice && splice->cookie == ack->ack - 1;
 
 	/* Of a SYN that passed to the kernel. Anybody can send such an ACK: conntrack looks at its number first, and then it
@@ -315,19 +316,18 @@ static void answer_take_over(struct guard *guard, struct splice *splice, const s
 {
 	struct service *service = &guard->services[splice->service];
 	bool v6 = !addr_is_v4(&answer->source);
-	int8_t announced = service_learned(service, v6).wscale;
 	struct tcp_options offered = {
 		.wscale = splice->options.wscale,
 		.sack = splice->options.sack,
 		.timestamps = splice->timestamps,
 	};
 
-	service_learn(service, v6, &answer->options, answer->window, service_offered(&offered));
+	service_learn(service, v6, &answer->options, answer->window, service_offered(&offered), now_ns);
 	guard_decide(decision, ACT_DROP, TREAT_PLAIN);
-	if (splice->options.wscale >= 0 && answer->options.wscale < announced) {
-		/* The listener scales less than the client was told, so the client would overrun every window. Only
-		 * the first connection after such a change meets this: the next are told the new scale. (Others that
-		 * were challenged just before it go on: the cookie does not say what was announced.) */
+	if (splice->options.wscale >= 0 && (answer->options.wscale < 0 || service_is_unscaled(service, v6, now_ns))) {
+		/* The listener scales less than the client was told, so the client would overrun every window, or both
+		 * would take each other's for tiny ones. Only clients that were challenged before such a change meet
+		 * this: the next are told no scale, and a while later the new one. */
 		guard_reset_client(guard, splice, now_ns, decision);
 		return;
 	}
@@ -338,6 +338,7 @@ static void answer_take_over(struct guard *guard, struct splice *splice, const s
 	decision->server_wscale = answer->options.wscale;
 	decision->sack = splice->options.sack && answer->options.sack;
 	decision->segment = client_segment(splice, splice->flags, splice->client_isn + 1, splice->cookie + 1);
+	decision->segment.urgent = splice->urgent;
 	decision->segment.payload = splice_payload(guard->splices, splice);
 	decision->segment.payload_bytes = splice->payload_bytes;
 	if (splice->timestamps && answer->options.timestamps) {
@@ -408,7 +409,7 @@ void guard_answer(struct guard *guard, const struct flow *flow, const struct seg
 		service_refused(&guard->services[ended.service], now_ns);
 	} else if (answer->flags & TCP_SYN && answer->flags & TCP_ACK) {
 		service_learn(&guard->services[entry->service], !addr_is_v4(&answer->source), &answer->options,
-			      answer->window, entry->offered);
+			      answer->window, entry->offered, now_ns);
 		guard_count(guard, OUTCOME_OPTIONS_LEARNED);
 		server_answered(guard, flow, entry->service, now_ns, decision);
 	}

@@ -68,12 +68,12 @@ size_t options_write(uint8_t out[OPTIONS_BYTES_MAX], const struct tcp_options *o
 		at += 2;
 	}
 	if (options->timestamps || options->sack) {
-		out[at++] = options->sack ? OPTION_SACK_PERMITTED : OPTION_NOP;
-		out[at++] = options->sack ? 2 : OPTION_NOP;
 		if (!options->timestamps) {
 			out[at++] = OPTION_NOP;
 			out[at++] = OPTION_NOP;
 		}
+		out[at++] = options->sack ? OPTION_SACK_PERMITTED : OPTION_NOP;
+		out[at++] = options->sack ? 2 : OPTION_NOP;
 	}
 	if (options->timestamps) {
 		out[at++] = OPTION_TIMESTAMPS;

@@ -29,6 +29,7 @@ enum {
 struct ip_view {
 	bool v6;
 	bool fragment;    /* not the first */
+	bool unsummed;    /* the checksum of what it carries is of more than is here, or of another address */
 	uint8_t protocol; /* after IPv6 extension headers */
 	uint8_t hops;
 	uint8_t tos;
@@ -46,6 +47,7 @@ static bool ipv4_parse(const uint8_t *data, size_t bytes, struct ip_view *ip)
 	ip->header_bytes = (data[0] & 15U) * 4U;
 	ip->total_bytes = load_be16(data + 2);
 	ip->fragment = load_be16(data + 6) & 0x1fff;
+	ip->unsummed = load_be16(data + 6) & 0x2000;
 	ip->hops = data[8];
 	ip->tos = data[1];
 	ip->protocol = data[9];
@@ -53,6 +55,14 @@ static bool ipv4_parse(const uint8_t *data, size_t bytes, struct ip_view *ip)
 	ip->destination = addr_from_v4(data + 16);
 	return ip->header_bytes >= IPV4_HEADER_BYTES && ip->header_bytes <= bytes &&
 	       ip->total_bytes >= ip->header_bytes;
+}
+
+/* The first of several fragments; on its way by a route, whose end the checksum is of; with a home address, perhaps
+ * (RFC 8200 4.5, 8.1, RFC 6275 6.3). */
+static bool is_of_more(uint8_t protocol, const uint8_t *extension)
+{
+	return (protocol == PROTOCOL_FRAGMENT && extension[3] & 1) || (protocol == PROTOCOL_ROUTING && extension[3]) ||
+	       protocol == PROTOCOL_DSTOPTS;
 }
 
 /* RFC 8200 4: the chain of extension headers up to the one that carries the payload. */
@@ -64,6 +74,7 @@ static bool ipv6_parse(const uint8_t *data, size_t bytes, struct ip_view *ip)
 	ip->header_bytes = IPV6_HEADER_BYTES;
 	ip->total_bytes = IPV6_HEADER_BYTES + (size_t)load_be16(data + 4);
 	ip->fragment = false;
+	ip->unsummed = false;
 	ip->hops = data[7];
 	ip->tos = (uint8_t)(load_be16(data) >> 4);
 	ip->protocol = data[6];
@@ -71,6 +82,8 @@ static bool ipv6_parse(const uint8_t *data, size_t bytes, struct ip_view *ip)
 	ip->destination = addr_from_v6(data + 24);
 	if (addr_is_v4(&ip->source) || addr_is_v4(&ip->destination))
 		return false; /* v4-mapped on the wire: refused by Linux too (tcp_v6_conn_request), and no IPv4 to us */
+	if (addr_is_unspecified(&ip->source))
+		return false; /* RFC 4291 2.5.2: of nobody who could be answered */
 
 	for (unsigned i = 0; i < IPV6_EXTENSIONS_MAX; i++) {
 		const uint8_t *extension = data + ip->header_bytes;
@@ -84,6 +97,7 @@ static bool ipv6_parse(const uint8_t *data, size_t bytes, struct ip_view *ip)
 		length = ip->protocol == PROTOCOL_FRAGMENT ? 8 : 8 + extension[1] * 8U;
 		if (ip->protocol == PROTOCOL_FRAGMENT && load_be16(extension + 2) & 0xfff8)
 			ip->fragment = true;
+		ip->unsummed |= is_of_more(ip->protocol, extension);
 		ip->protocol = extension[0];
 		ip->header_bytes += length;
 		if (ip->header_bytes > bytes)
@@ -132,6 +146,7 @@ static enum packet_kind tcp_parse(const uint8_t *data, size_t bytes, const struc
 		.hops = ip->hops,
 		.tos = ip->tos,
 		.window = load_be16(tcp + 14),
+		.urgent = load_be16(tcp + 18),
 		.options = options_parse(tcp + TCP_HEADER_BYTES, header - TCP_HEADER_BYTES),
 		.payload = tcp + header,
 		.payload_bytes = (uint16_t)(captured - header),
@@ -198,6 +213,16 @@ static uint16_t checksum_replace(uint16_t checksum, uint32_t old, uint32_t new)
 	return checksum_fold(sum);
 }
 
+/* RFC 9293 3.1: with a pseudo-header of the addresses. 0 when what is there has the right one. */
+static uint16_t tcp_sum(const struct addr *source, const struct addr *destination, const uint8_t *tcp, size_t bytes)
+{
+	uint64_t sum = PROTOCOL_TCP + bytes;
+
+	sum = checksum_add(sum, addr_wire(source), addr_wire_bytes(source));
+	sum = checksum_add(sum, addr_wire(destination), addr_wire_bytes(destination));
+	return checksum_fold(checksum_add(sum, tcp, bytes));
+}
+
 static size_t ip_write(uint8_t *out, const struct segment *segment, size_t tcp_bytes)
 {
 	bool v4 = addr_is_v4(&segment->source);
@@ -231,7 +256,6 @@ size_t segment_write(uint8_t *out, size_t room, const struct segment *segment)
 	size_t option_bytes = options_write(options, &segment->options);
 	size_t tcp_bytes = TCP_HEADER_BYTES + option_bytes + segment->payload_bytes;
 	size_t header = addr_is_v4(&segment->source) ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES;
-	uint64_t pseudo;
 	uint8_t *tcp;
 
 	if (header + tcp_bytes > room || header + tcp_bytes > UINT16_MAX)
@@ -244,16 +268,24 @@ size_t segment_write(uint8_t *out, size_t room, const struct segment *segment)
 	tcp[12] = (uint8_t)((TCP_HEADER_BYTES + option_bytes) / 4 << 4);
 	tcp[13] = segment->flags;
 	store_be16(tcp + 14, segment->window);
-	store_be32(tcp + 16, 0); /* checksum, urgent pointer */
+	store_be16(tcp + 16, 0); /* checksum */
+	store_be16(tcp + 18, segment->urgent);
 	memcpy(tcp + TCP_HEADER_BYTES, options, option_bytes);
 	if (segment->payload_bytes)
 		memcpy(tcp + TCP_HEADER_BYTES + option_bytes, segment->payload, segment->payload_bytes);
 
-	pseudo = checksum_add(0, addr_wire(&segment->source), addr_wire_bytes(&segment->source));
-	pseudo = checksum_add(pseudo, addr_wire(&segment->destination), addr_wire_bytes(&segment->destination));
-	pseudo += PROTOCOL_TCP + tcp_bytes;
-	store_be16(tcp + 16, checksum_fold(checksum_add(pseudo, tcp, tcp_bytes)));
+	store_be16(tcp + 16, tcp_sum(&segment->source, &segment->destination, tcp, tcp_bytes));
 	return header + tcp_bytes;
+}
+
+bool packet_sum_is_right(const uint8_t *data, size_t bytes)
+{
+	struct ip_view ip;
+
+	if (!ip_parse(data, bytes, &ip) || ip.fragment || ip.unsummed || ip.protocol != PROTOCOL_TCP ||
+	    ip.total_bytes > bytes)
+		return true;
+	return tcp_sum(&ip.source, &ip.destination, data + ip.header_bytes, ip.total_bytes - ip.header_bytes) == 0;
 }
 
 void packet_set_seq(uint8_t *data, size_t bytes, uint32_t seq)

@@ -233,7 +233,22 @@ struct service_learned service_learned(const struct service *service, bool v6)
 	};
 }
 
-void service_learn(struct service *service, bool v6, const struct tcp_options *answer, uint16_t window, uint8_t offered)
+bool service_is_unscaled(const struct service *service, bool v6, uint64_t now_ns)
+{
+	return now_ns < atomic_load_explicit(&service->unscaled_until_ns[v6], memory_order_relaxed);
+}
+
+struct service_learned service_announced(const struct service *service, bool v6, uint64_t now_ns)
+{
+	struct service_learned learned = service_learned(service, v6);
+
+	if (service_is_unscaled(service, v6, now_ns))
+		learned.wscale = -1;
+	return learned;
+}
+
+void service_learn(struct service *service, bool v6, const struct tcp_options *answer, uint16_t window, uint8_t offered,
+		   uint64_t now_ns)
 {
 	struct service_learned learned = service_learned(service, v6);
 
@@ -241,6 +256,9 @@ void service_learn(struct service *service, bool v6, const struct tcp_options *a
 		return;
 	learned.mss = answer->mss;
 	learned.window = window;
+	if (offered & learned.known & LEARNED_WSCALE && answer->wscale < learned.wscale)
+		atomic_store_explicit(&service->unscaled_until_ns[v6], now_ns + SERVICE_UNSCALED_NS,
+				      memory_order_relaxed);
 	if (offered & LEARNED_WSCALE)
 		learned.wscale = answer->wscale;
 	if (offered & LEARNED_SACK)

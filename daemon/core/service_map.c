@@ -92,5 +92,5 @@ int service_map_find(const struct service_map *map, const struct addr *address, 
 	}
 	if (!binding->port)
 		binding = &map->slots[map_find(map, &any, 0, port)];
-	return binding->port && port ? binding->service : -1;
+	return binding->port ? binding->service : -1;
 }

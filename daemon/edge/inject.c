@@ -48,6 +48,7 @@ void inject_blank(struct inject *inject)
 {
 	inject->back = NULL;
 	inject->waiting = inject->servers_waiting = 0;
+	inject->routed = (struct inject_outcome){0, 0};
 	inject->server_used = 0;
 	inject->client_v4 = inject->client_v6 = -1;
 	inject->server_v4 = inject->server_v6 = -1;
@@ -57,6 +58,7 @@ int inject_open(struct inject *inject)
 {
 	inject->back = NULL;
 	inject->waiting = inject->servers_waiting = 0;
+	inject->routed = (struct inject_outcome){0, 0};
 	inject->server_used = 0;
 	inject->client_v4 = open_raw(AF_INET, MARK_UNTRACKED);
 	inject->server_v4 = open_raw(AF_INET, MARK_NONE);
@@ -172,8 +174,15 @@ static void fill_control(struct msghdr *header, union source_control *control, c
 	memcpy(CMSG_DATA(message), is_v4 ? (const void *)&v4 : &v6, is_v4 ? sizeof(v4) : sizeof(v6));
 }
 
+/* Of this destination, or of this moment: the kernel's own answer would not get there, either. */
+static bool is_no_way(int error)
+{
+	return error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == EACCES ||
+	       error == EINVAL || error == ENOBUFS || error == EAGAIN;
+}
+
 /* sendmmsg() stops at the first failure: that one is counted and the rest tried. Returns how many failed. */
-static unsigned send_all(int fd, struct mmsghdr *headers, unsigned count)
+static unsigned send_all(struct inject_outcome *outcome, int fd, struct mmsghdr *headers, unsigned count)
 {
 	unsigned failed = 0;
 
@@ -183,10 +192,12 @@ static unsigned send_all(int fd, struct mmsghdr *headers, unsigned count)
 			continue;
 		if (done <= 0) {
 			failed++;
+			outcome->refused += done < 0 && !is_no_way(errno);
 			done = 1;
 		}
 		sent += (unsigned)done;
 	}
+	outcome->sent += count - failed;
 	return failed;
 }
 
@@ -194,11 +205,12 @@ unsigned inject_flush_back(struct inject *inject)
 {
 	struct inject_back *back = inject->back;
 	unsigned count = back ? back->waiting : 0;
+	struct inject_outcome outcome = {0, 0}; /* no rule sees these: they tell nothing of those that are routed */
 
 	if (!count)
 		return 0;
 	back->waiting = 0;
-	return send_all(back->fd, back->headers, count);
+	return send_all(&outcome, back->fd, back->headers, count);
 }
 
 unsigned inject_back(struct inject *inject, const struct segment *segment, uint32_t interface, const uint8_t link[12])
@@ -240,7 +252,7 @@ static unsigned flush_family(struct inject *inject, bool v4)
 		fill_control(header, &controls[count], &inject->batch[i].source);
 		count++;
 	}
-	return count ? send_all(v4 ? inject->client_v4 : inject->client_v6, headers, count) : 0;
+	return count ? send_all(&inject->routed, v4 ? inject->client_v4 : inject->client_v6, headers, count) : 0;
 }
 
 unsigned inject_flush(struct inject *inject)

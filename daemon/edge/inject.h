@@ -26,6 +26,12 @@ struct inject_back {
 	struct mmsghdr headers[INJECT_BATCH];
 };
 
+/* What became of segments. */
+struct inject_outcome {
+	unsigned sent;
+	unsigned refused; /* not for want of a way or of room */
+};
+
 struct inject {
 	struct inject_back *back; /* NULL: none was opened */
 	int client_v4, client_v6; /* untracked, by mark */
@@ -37,6 +43,7 @@ struct inject {
 		struct addr destination;
 	} servers[INJECT_BATCH];
 	uint8_t server_bytes[UINT16_MAX]; /* these may carry data */
+	struct inject_outcome routed;     /* of segments to clients, by whatever sent them: the caller resets it */
 	unsigned waiting;                 /* segments to clients, not yet sent */
 	struct {
 		uint8_t bytes[INJECT_CLIENT_BYTES];

@@ -96,12 +96,26 @@ static void rules_queue_watched(struct ruleset *ruleset, const struct ruleset_wa
 		       wanted->syn_pass_unheard);
 }
 
+/* A packet in a queue knows its place among the hooks by number: when one is added in front, as conntrack's are with the
+ * first arming, what has its verdict comes through here a second time (nf_reinject(), net/netfilter/nfnetlink_queue.c). It
+ * is not to be decided about, or counted, again. */
+static void rules_decided(struct ruleset *ruleset)
+{
+	struct nftnl_rule *rule = nft_rule(&ruleset->nft, "syn");
+
+	nft_match_mark(rule, MARK_BITS, MARK_NONE, false);
+	nft_match_mark(rule, MARK_BITS, MARK_AGAIN, false);
+	nft_verdict(rule, NF_ACCEPT, NULL);
+	nft_rule_end(&ruleset->nft, rule);
+}
+
 static void rules_syn(struct ruleset *ruleset, const struct ruleset_wanted *wanted, bool light)
 {
 	bool seen = closed_wanted(ruleset, wanted) != RULESET_CLOSED_NONE;
 	struct nft *nft = &ruleset->nft;
 	const char *screen = wanted->service_count ? rules_screen(ruleset, wanted) : NULL;
 
+	rules_decided(ruleset);
 	if (rules_honoured(ruleset, wanted))
 		rules_flow_change(ruleset, "syn", &ruleset->flows_v4, &ruleset->flows_v6, NFT_DYNSET_OP_DELETE);
 	if (wanted->armed_count && wanted->service_count) /* else SYNs are not ours to answer any more */
@@ -243,7 +257,7 @@ int ruleset_apply(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
 
 	if (error == -ENOENT &&
 	    ruleset->closed_built) { /* somebody has deleted it, and ruleset_lost() not said so yet */
-		ruleset->closed_built = false;
+		ruleset->closed_built = ruleset->closed_spoilt = false;
 		error = apply(ruleset, wanted);
 	}
 	return error;
@@ -289,8 +303,7 @@ static int probe_counter(struct nft *nft)
 	return probe_end(nft, rule);
 }
 
-/* Whether a table is there already. */
-static bool probe_table(struct nft *nft, const char *name)
+bool probe_table(struct nft *nft, const char *name)
 {
 	nft_begin(nft);
 	nft_table_add(nft, name, 0, true);
@@ -350,6 +363,7 @@ int ruleset_open(struct ruleset *ruleset, const struct ruleset_setup *setup, cha
 	nft->reject = probe_reject(nft) == 0;          /* without: strays are dropped */
 	spill_init(ruleset);
 	ruleset->closed_inherited = probe_table(nft, RULESET_CLOSED);
+	ruleset->keeper_inherited = probe_table(nft, RULESET_KEEPER);
 	failed = probe_queue(nft, true);
 	if (failed == -ENOENT)
 		failed = probe_queue(nft, false);

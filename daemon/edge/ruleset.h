@@ -67,8 +67,10 @@ struct ruleset {
 	bool ipsec;                /* the kernel can tell what came out of a tunnel */
 	bool built;
 	bool closed_built;
-	unsigned hooks;    /* those that have been made */
-	bool armed_before; /* or a gateway: conntrack is used from then on, not before, for it costs every packet */
+	bool closed_spoilt;    /* it is there, but is not what we have made */
+	bool keeper_inherited; /* a daemon before us has left it, and maybe connections that need it */
+	unsigned hooks;        /* those that have been made */
+	bool armed_before;     /* or a gateway: conntrack is used from then on, not before, for it costs every packet */
 	enum ruleset_closed closed;            /* as last wanted */
 	bool closed_inherited;                 /* a daemon before us has left it */
 	size_t closed_count;                   /* bindings in it */
@@ -143,10 +145,15 @@ enum ruleset_refusal {
 	RULESET_DENIED,
 	RULESET_BANNED,
 	RULESET_STRAY_RESET, /* a segment without a connection, either way */
+	RULESET_ODD_SOURCE,  /* dropped, when to an armed service */
+	RULESET_TO_WATCHED,  /* led to the shards: by the queues for SYNs */
+	RULESET_TO_ARMED,    /* and for SYNs to armed services, */
+	RULESET_TO_SPILL,    /* and as copies */
 	RULESET_REFUSAL_COUNT,
 };
 
-/* The SYNs that came from such sources since the start, and the resets that strays were answered with. 0 or -errno:
+/* The SYNs that came from such sources since the start, or were led there, each as often as it went through the rules; and
+ * the resets that strays were answered with. 0 or -errno:
  * -EOPNOTSUPP if the kernel has no named counters (CONFIG_NFT_OBJREF, before 6.2). */
 int ruleset_refusals(struct ruleset *ruleset, uint64_t counts[RULESET_REFUSAL_COUNT]);
 
@@ -157,12 +164,17 @@ int ruleset_refusals(struct ruleset *ruleset, uint64_t counts[RULESET_REFUSAL_CO
 #define RULESET_KNOWN_S (7 * 86400ULL)
 int ruleset_know_flows(struct ruleset *ruleset, const struct flow *flows, size_t count);
 
+/* Whether there has to be a keeper. */
+bool ruleset_needs_keeper(const struct ruleset *ruleset);
+
 /* Makes sure that the keeper is there. 0 or -errno. */
 int ruleset_keep(struct ruleset *ruleset);
 
-/* Readable when nftables changed; then ruleset_lost() tells which of our tables were deleted and have to be made again:
- * by ruleset_keep(), and by the next ruleset_apply(). */
+/* Readable when nftables changed; then ruleset_lost() tells which of our tables somebody has changed or deleted. They have
+ * to be made again: by ruleset_keep(), and by the next ruleset_apply(). How much it reads at once is bounded; what is lost
+ * of that is made up for by a look at which tables are there. */
 struct ruleset_losses {
+	bool heard; /* that anything changed, though we may have done it ourselves */
 	bool keeper, closed;
 };
 int ruleset_watch_fd(const struct ruleset *ruleset);

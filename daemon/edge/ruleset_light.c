@@ -10,6 +10,10 @@ void rules_light_first_ack(struct ruleset *ruleset)
 	struct nftnl_rule *rule;
 
 	rules_for_flows(ruleset, "incoming_tcp", false, &ruleset->watched_v4, &ruleset->watched_v6, "watched");
+	rule = nft_rule(nft, "watched");
+	nft_match_tcp_flags(rule, TCP_SYN, TCP_SYN); /* and ACK, or FIN: no answer to the server's */
+	nft_verdict(rule, NFT_RETURN, NULL);
+	nft_rule_end(nft, rule);
 	rules_flow_change(ruleset, "watched", &ruleset->watched_v4, &ruleset->watched_v6, NFT_DYNSET_OP_DELETE);
 	rule = nft_rule(nft, "watched");
 	nft_set_mark(rule, MARK_BITS, MARK_FIRST_ACK);

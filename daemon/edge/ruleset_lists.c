@@ -13,10 +13,9 @@
 #define V6_BYTES 16
 
 static const char *const counters[RULESET_REFUSAL_COUNT] = {
-	[RULESET_ALLOWED] = "allowed",
-	[RULESET_DENIED] = "denied",
-	[RULESET_BANNED] = "banned",
-	[RULESET_STRAY_RESET] = "stray_reset",
+	[RULESET_ALLOWED] = "allowed",         [RULESET_DENIED] = "denied",         [RULESET_BANNED] = "banned",
+	[RULESET_STRAY_RESET] = "stray_reset", [RULESET_ODD_SOURCE] = "odd_source", [RULESET_TO_WATCHED] = "to_watched",
+	[RULESET_TO_ARMED] = "to_armed",       [RULESET_TO_SPILL] = "to_spill",
 };
 
 /* All lists and bindings at their fullest, and room for twice the rules there are, stay within a transaction. */

@@ -163,4 +163,7 @@ const char *rules_screen(struct ruleset *ruleset, const struct ruleset_wanted *w
 struct nftnl_rule *probe_begin(struct nft *nft);
 int probe_end(struct nft *nft, struct nftnl_rule *rule);
 
+/* Whether a table is there. */
+bool probe_table(struct nft *nft, const char *name);
+
 #endif

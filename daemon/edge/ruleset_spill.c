@@ -30,6 +30,7 @@ void rule_queue_syn(struct ruleset *ruleset, struct nftnl_rule *rule, bool seen,
 {
 	if (seen) /* it keeps this mark if it passes because the queue is full, or unheard */
 		nft_set_mark(rule, MARK_BITS, MARK_SEEN);
+	rules_count(ruleset, rule, first == ruleset->setup.armed_first ? RULESET_TO_ARMED : RULESET_TO_WATCHED);
 	nft_queue(&ruleset->nft, rule, first, ruleset->setup.shards, pass_unheard);
 	nft_rule_end(&ruleset->nft, rule);
 }
@@ -47,6 +48,7 @@ static void rules_spill(struct ruleset *ruleset)
 
 		if (shard + 1 < ruleset->setup.shards)
 			nft_match_cpu(rule, mask, shard);
+		rules_count(ruleset, rule, RULESET_TO_SPILL);
 		nft_log_to(rule, (uint16_t)(ruleset->setup.spill_first + shard));
 		nft_verdict(rule, NF_DROP, NULL);
 		nft_rule_end(nft, rule);

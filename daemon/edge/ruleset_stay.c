@@ -7,10 +7,17 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "edge/answer.h"
 #include "edge/marks.h"
 #include "synmoat/packet.h"
 
 #define PRIORITY_BEHIND_OURS (-308)
+#define EVENTS_AT_ONCE 4096 /* more than fit the socket's buffer */
+
+bool ruleset_needs_keeper(const struct ruleset *ruleset)
+{
+	return ruleset->armed_before || ruleset->keeper_inherited;
+}
 
 int ruleset_keep(struct ruleset *ruleset)
 {
@@ -49,6 +56,7 @@ void closed_init(struct ruleset *ruleset)
 	ruleset->closed_allow.held.count = 0;
 	ruleset->closed_count = 0;
 	ruleset->closed_built = false;
+	ruleset->closed_spoilt = false;
 	ruleset->closed = RULESET_CLOSED_NONE;
 }
 
@@ -119,21 +127,22 @@ void closed_put(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
 	bool all = closed == RULESET_CLOSED_ALL;
 	const struct service_binding *list = all ? wanted->services : wanted->closing;
 	size_t count = closed == RULESET_CLOSED_NONE ? 0 : all ? wanted->service_count : wanted->closing_count;
+	bool there = ruleset->closed_built && !ruleset->closed_spoilt;
 	struct nft *nft = &ruleset->nft;
 
 	if (ruleset->built && wanted->closed == RULESET_CLOSED_UNCHANGED)
 		return;
 	nft->table = RULESET_CLOSED;
-	if (!ruleset->built || (closed && !ruleset->closed_built)) {
+	if (!ruleset->built || (closed && !ruleset->closed_built) || ruleset->closed_spoilt) {
 		nft_table_add(nft, RULESET_CLOSED, 0, false);
 		nft_table_delete(nft, RULESET_CLOSED);
 	}
-	if (closed && !ruleset->closed_built)
+	if (closed && !there)
 		closed_build(ruleset);
-	else if (ruleset->closed_built)
+	else if (there)
 		for (size_t i = 0; i < sizeof(closed_chains) / sizeof(closed_chains[0]); i++)
 			nft_rules_flush(nft, closed_chains[i]);
-	if (closed || ruleset->closed_built) {
+	if (closed || there) {
 		bindings_want(&ruleset->closing, list, count);
 		if (closed)
 			closed_rules(ruleset, wanted->allow);
@@ -148,6 +157,8 @@ void closed_is_put(struct ruleset *ruleset, const struct ruleset_wanted *wanted)
 	if (wanted->closed == RULESET_CLOSED_UNCHANGED)
 		return;
 	ruleset->closed = wanted->closed;
+	ruleset->closed_built &= !ruleset->closed_spoilt;
+	ruleset->closed_spoilt = false;
 	ruleset->closed_built |= wanted->closed != RULESET_CLOSED_NONE;
 	ruleset->closed_count = wanted->closed == RULESET_CLOSED_ALL     ? wanted->service_count
 				: wanted->closed == RULESET_CLOSED_ARMED ? wanted->closing_count
@@ -189,41 +200,86 @@ int ruleset_watch_fd(const struct ruleset *ruleset)
 	return mnl_socket_get_fd(ruleset->events);
 }
 
-static bool deletes_table(const struct nlmsghdr *header, const char *name)
+/* The table inet that a message is about: in each of these its name is the first attribute. NULL for any other. */
+static const char *table_of(const struct nlmsghdr *header)
 {
+	const struct nfgenmsg *generic = mnl_nlmsg_get_payload(header);
 	const struct nlattr *attr;
 
-	if (header->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELTABLE))
-		return false;
-	mnl_attr_for_each(attr, header,
-			  sizeof(struct nfgenmsg)) if (mnl_attr_get_type(attr) == NFTA_TABLE_NAME &&
-						       strcmp(mnl_attr_get_str(attr), name) == 0) return true;
-	return false;
+	if (!answer_has(header, sizeof(*generic)) || generic->nfgen_family != NFPROTO_INET)
+		return NULL;
+	switch (header->nlmsg_type ^ NFNL_SUBSYS_NFTABLES << 8) {
+	case NFT_MSG_NEWTABLE:
+	case NFT_MSG_DELTABLE:
+	case NFT_MSG_NEWCHAIN:
+	case NFT_MSG_DELCHAIN:
+	case NFT_MSG_NEWRULE:
+	case NFT_MSG_DELRULE:
+	case NFT_MSG_NEWSET:
+	case NFT_MSG_DELSET:
+	case NFT_MSG_NEWSETELEM:
+	case NFT_MSG_DELSETELEM:
+	case NFT_MSG_NEWOBJ:
+	case NFT_MSG_DELOBJ:
+		break;
+	default:
+		return NULL;
+	}
+	_Static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE == 1 && NFTA_SET_TABLE == 1 &&
+			       NFTA_SET_ELEM_LIST_TABLE == 1 && NFTA_OBJ_TABLE == 1,
+		       "the name of the table");
+	mnl_attr_for_each(attr, header, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) == NFTA_TABLE_NAME)
+			return mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) < 0 ? NULL : mnl_attr_get_str(attr);
+	}
+	return NULL;
+}
+
+/* ruleset_apply() would find out by itself, but a keeper that is gone is not missed by anybody else. */
+static void look_after_overrun(struct ruleset *ruleset, struct ruleset_losses *lost)
+{
+	lost->keeper |= !probe_table(&ruleset->nft, RULESET_KEEPER);
+	if (ruleset->closed_built && !probe_table(&ruleset->nft, RULESET_CLOSED)) {
+		lost->closed = true;
+		ruleset->closed_built = false;
+	}
+}
+
+static void hear(struct ruleset *ruleset, const struct nlmsghdr *header, struct ruleset_losses *lost)
+{
+	const char *table = header->nlmsg_pid == mnl_socket_get_portid(ruleset->nft.socket) ? NULL : table_of(header);
+
+	if (table && strcmp(table, RULESET_KEEPER) == 0)
+		lost->keeper = true;
+	if (!table || strcmp(table, RULESET_CLOSED) != 0 || !ruleset->closed_built)
+		return;
+	lost->closed = true;
+	ruleset->closed_spoilt = true;
 }
 
 struct ruleset_losses ruleset_lost(struct ruleset *ruleset)
 {
-	struct ruleset_losses lost = {false, false};
-	bool closed_gone = false;
+	struct ruleset_losses lost = {false, false, false};
+	bool overrun = false;
 	char events[16384];
 	ssize_t bytes;
 
-	while ((bytes = recv(ruleset_watch_fd(ruleset), events, sizeof(events), 0)) > 0 || errno == ENOBUFS) {
+	for (unsigned i = 0; i < EVENTS_AT_ONCE; i++) {
 		const struct nlmsghdr *header = (const struct nlmsghdr *)events;
-		int left = (int)bytes;
+		int left;
 
-		if (bytes < 0) { /* events were lost: it may have been among them; ruleset_apply() will see */
-			lost = (struct ruleset_losses){true, ruleset->closed_built};
-			continue;
-		}
-		for (; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
-			if (header->nlmsg_pid == mnl_socket_get_portid(ruleset->nft.socket))
-				continue;
-			lost.keeper |= deletes_table(header, RULESET_KEEPER);
-			closed_gone |= deletes_table(header, RULESET_CLOSED);
-		}
+		bytes = recv(ruleset_watch_fd(ruleset), events, sizeof(events), 0);
+		if (bytes <= 0 && errno != ENOBUFS)
+			break;
+		lost.heard = true;
+		overrun |= bytes <= 0;
+		left = bytes > 0 ? (int)bytes : 0;
+		for (; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left))
+			hear(ruleset, header, &lost);
 	}
-	lost.closed |= closed_gone && ruleset->closed_built;
-	ruleset->closed_built &= !closed_gone;
+	if (overrun)
+		look_after_overrun(ruleset, &lost);
+	lost.keeper &= ruleset_needs_keeper(ruleset);
 	return lost;
 }

@@ -20,6 +20,7 @@ void rules_armed_syn(struct ruleset *ruleset, const char *screen)
 		rules_jump(ruleset, nft_rule(&ruleset->nft, "syn_armed"), screen);
 	rule = nft_rule(&ruleset->nft, "syn_armed");
 	nft_match_odd_source(rule); /* not to be answered, and the kernel may take room for them */
+	rules_count(ruleset, rule, RULESET_ODD_SOURCE);
 	nft_verdict(rule, NF_DROP, NULL);
 	nft_rule_end(&ruleset->nft, rule);
 	rule = nft_rule(&ruleset->nft, "syn_armed");
@@ -148,7 +149,18 @@ static void rules_marked(struct ruleset *ruleset)
 /* The client's first packet after the SYN of a connection that is watched: a RST, or an ACK that conntrack has found to
  * be the right one. (One with a number too low it lets pass as perhaps delayed, but the handshake is not done by it:
  * nf_conntrack_tcp_packet(), net/netfilter/nf_conntrack_proto_tcp.c.) */
-static void rules_first_ack(struct ruleset *ruleset)
+static void match_first_packet(struct nftnl_rule *rule, uint32_t kind, uint8_t flags)
+{
+	nft_match_ct_mark(rule, MARK_BITS, kind, true);
+	nft_match_tcp_flags(rule, TCP_SYN | TCP_RST, flags);
+	nft_match_ct_direction(rule, IP_CT_DIR_ORIGINAL);
+	if (!flags)
+		nft_match_ct_assured(rule);
+}
+
+/* While cookies are honoured the connection is known from here on: should conntrack be flushed now, its next packet is not
+ * taken for one that brings a forged cookie. */
+static void rules_first_ack(struct ruleset *ruleset, bool honoured)
 {
 	static const struct {
 		uint32_t kind;
@@ -156,13 +168,15 @@ static void rules_first_ack(struct ruleset *ruleset)
 	} kinds[] = {{MARK_HALF_OPEN, 0}, {MARK_HALF_OPEN, TCP_RST}, {MARK_LEARN, 0}, {MARK_LEARN, TCP_RST}};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		struct nftnl_rule *rule = nft_rule(&ruleset->nft, "watched");
+		struct nftnl_rule *rule;
 
-		nft_match_ct_mark(rule, MARK_BITS, kinds[i].kind, true);
-		nft_match_tcp_flags(rule, TCP_SYN | TCP_RST, kinds[i].flags);
-		nft_match_ct_direction(rule, IP_CT_DIR_ORIGINAL);
-		if (!kinds[i].flags)
-			nft_match_ct_assured(rule);
+		if (honoured && !kinds[i].flags) {
+			rule = nft_rule(&ruleset->nft, "watched");
+			match_first_packet(rule, kinds[i].kind, 0);
+			rules_jump(ruleset, rule, "know");
+		}
+		rule = nft_rule(&ruleset->nft, "watched");
+		match_first_packet(rule, kinds[i].kind, kinds[i].flags);
 		nft_set_ct_mark(rule, MARK_BITS, 0);
 		nft_set_mark(rule, MARK_BITS, MARK_FIRST_ACK);
 		nft_verdict(rule, NFT_GOTO, "first_ack");
@@ -175,18 +189,20 @@ static void rules_first_ack(struct ruleset *ruleset)
  * asked about again every FLOWS_TIMEOUT_S. Our final ACK of a
  * handover comes by on its way out; there, as on the way in, before any destination NAT. Not a rewritten SYN: what a
  * connection of the same tuple has left in conntrack may take it for one of its own, and data right behind it would be
- * translated by the offset of that one. */
-static void rules_know(struct ruleset *ruleset, const char *chain, bool some)
+ * translated by the offset of that one. Nor our RST to what the server has left of that one: what the client says next is
+ * to be the SYN once more. */
+static void rules_know(struct ruleset *ruleset, const char *chain, bool asked, bool some)
 {
 	struct nft *nft = &ruleset->nft;
 	struct nftnl_rule *rule = nft_rule(nft, chain);
 
-	nft_match_ct_direction(rule, IP_CT_DIR_ORIGINAL);
+	if (!asked)
+		nft_match_ct_direction(rule, IP_CT_DIR_ORIGINAL);
 	if (some)
 		nft_match_tcp_sample(rule);
 	nft_match_protocol(rule, PROTOCOL_TCP);
 	nft_match_ct_state(rule, NF_CT_STATE_BIT(IP_CT_ESTABLISHED));
-	nft_match_tcp_flags(rule, TCP_SYN, 0);
+	nft_match_tcp_flags(rule, TCP_SYN | TCP_RST, 0);
 	rules_jump(ruleset, rule, "know");
 }
 
@@ -290,7 +306,7 @@ void rules_tracking(struct ruleset *ruleset, const struct ruleset_wanted *wanted
 	rules_untrack(ruleset);
 	rules_marked(ruleset);
 	rules_unproven(ruleset, wanted->strays);
-	rules_first_ack(ruleset);
+	rules_first_ack(ruleset, honoured != NULL);
 	rules_tracked_incoming(ruleset);
 	rules_answers(ruleset, wanted->unasked);
 	rules_errors_in(ruleset);
@@ -298,10 +314,10 @@ void rules_tracking(struct ruleset *ruleset, const struct ruleset_wanted *wanted
 	if (!honoured)
 		return;
 	rules_ack(ruleset, wanted);
-	rules_know(ruleset, "asked", false);
-	rules_know(ruleset, "tracked_incoming", true);
+	rules_know(ruleset, "asked", true, false);
+	rules_know(ruleset, "tracked_incoming", false, true);
 	rules_final_ack(ruleset);
-	rules_know(ruleset, "tracked_outgoing", false);
+	rules_know(ruleset, "tracked_outgoing", false, false);
 	rules_for_bindings(ruleset, "know", honoured, "established");
 	rules_flow_change(ruleset, "established", &ruleset->flows_v4, &ruleset->flows_v6, NFT_DYNSET_OP_UPDATE);
 }

@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "edge/vault.h"
 #include "edge/xdp_parts.h"
 #include "synmoat/challenge.h"
 #include "synmoat_bare_xdp.skel.h"
@@ -156,6 +157,8 @@ struct xdp *xdp_open(const struct xdp_setup *setup, char *error, size_t error_by
 	xdp->prefixes = bpf_map__fd(object->maps.prefixes);
 	xdp->stations = bpf_map__fd(object->maps.stations);
 	xdp->config = &object->bss->config;
+	(void)vault_hide(xdp->config,
+			 sizeof(*xdp->config)); /* the map is shared, and not in a dump by default: core(5) */
 	xdp->begun = &object->bss->begun;
 	xdp->known = object->bss->known;
 	xdp->noted = &object->bss->noted;

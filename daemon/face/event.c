@@ -114,6 +114,8 @@ void event_begin(struct event *event, enum event_kind kind, const char *format, 
 	event->kind = kind;
 	event->run = event->number = event->realtime_ns = 0;
 	event->field_count = 0;
+	memset(event->fields, 0,
+	       sizeof(event->fields)); /* it is kept whole: with nothing in it that was on the stack before */
 	take(event->text, sizeof(event->text), text);
 }
 

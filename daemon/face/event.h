@@ -70,6 +70,8 @@ enum event_level {
 	      "nftables does not take the rules; tried again every second") \
 	EVENT(RULES_ACCEPTED, "rules-accepted", "8c91f799efe64c8ba6336145dfdd7b33", EVENT_INFO, \
 	      "it takes them again") \
+	EVENT(RULES_RESTORED, "rules-restored", "5f2bb1f3e6c94d0c8a1a47a0d7a3e9b6", EVENT_WARNING, \
+	      "somebody else changed or deleted a table of ours; it is made again") \
 	EVENT(SYNACK_UNSENT, "synack-unsent", "c88de34948d04017bc3ec1ad115bde3f", EVENT_WARNING, \
 	      "SYN-ACKs cannot be sent: SYNs pass instead") \
 	EVENT(UNTRACKED, "untracked", "be19346cd14c43f9a270a8879287c629", EVENT_WARNING, \
@@ -78,6 +80,8 @@ enum event_level {
 	      "there are more services than can be protected") \
 	EVENT(HALF_OPEN_UNCOUNTED, "half-open-uncounted", "6dbb5fa511e94ddcb328e3ed33ab88ec", EVENT_WARNING, \
 	      "the kernel does not tell its half-open connections") \
+	EVENT(ALLOWED_PRESS, "allowed-press", "429b7c144d0d4a2e88affdbd7e903f08", EVENT_WARNING, \
+	      "SYNs of allowed sources, or in their name, fill a backlog") \
 	EVENT(FLOWS_UNKNOWN, "flows-unknown", "226930b27d164689a698842f92e3e1b4", EVENT_WARNING, \
 	      "connections from before the start could not be entered in the rules") \
 	EVENT(FORWARDING_MISSING, "forwarding-missing", "ad416d01765545f7bf54868c0158b6b7", EVENT_WARNING, \
@@ -99,7 +103,9 @@ enum event_level {
 	EVENT(XDP_NOT_THERE, "xdp-not-there", "5f02ff2640084747ab734770f8ffc233", EVENT_WARNING, \
 	      "an interface that it is wanted on cannot have it") \
 	EVENT(ORDER, "order", "d7170a92c2dd49cebf5021c84e2fa411", EVENT_INFO, \
-	      "an operator has changed something")
+	      "an operator has changed something") \
+	EVENT(ORDER_REFUSED, "order-refused", "e34de7ad239c41f1872e9247301adf81", EVENT_WARNING, \
+	      "somebody who may not has tried to")
 /* clang-format on */
 
 enum event_kind {

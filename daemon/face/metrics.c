@@ -61,6 +61,9 @@ static const struct {
 	[OUTCOME_SYN_UNKNOWN] = {FAMILY_SYNS, NULL},
 	[OUTCOME_SYN_MALFORMED] = {FAMILY_SYNS, NULL},
 	[OUTCOME_SYN_SHED] = {FAMILY_SYNS, NULL},
+	[OUTCOME_SYN_ODD_SOURCE] = {FAMILY_SYNS, NULL},
+	[OUTCOME_SYN_OVERRUN] = {FAMILY_SYNS, NULL},
+	[OUTCOME_SYN_UNSEEN] = {FAMILY_SYNS, NULL},
 	[OUTCOME_SYNACK_UNSENT] = {FAMILY_ERRORS, NULL},
 	[OUTCOME_ACK_COOKIE_VALID] = {FAMILY_ACKS, NULL},
 	[OUTCOME_ACK_COOKIE_INVALID] = {FAMILY_ACKS, NULL},
@@ -272,7 +275,11 @@ static void write_daemon(struct writer *writer, const struct metrics *metrics)
 	writer_sample(writer, "", mode, LENGTH(mode), 1);
 	writer_number(writer, "synmoat_start_time_seconds", METRIC_GAUGE, "When the daemon was started, in Unix time.",
 		      metrics->started_s);
+	writer_number(writer, "synmoat_rules_restored_total", METRIC_COUNTER,
+		      "Tables made again after somebody else had changed or deleted them.", report->rules_restored);
 	writer_number(writer, "synmoat_shards", METRIC_GAUGE, "Worker threads.", report->shards);
+	writer_number(writer, "synmoat_orders_refused_total", METRIC_COUNTER,
+		      "Requests to change something by somebody who may not.", report->orders_refused);
 }
 
 static void write_tables(struct writer *writer, const struct metrics *metrics)

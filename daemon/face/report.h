@@ -84,14 +84,16 @@ struct report {
 	const char *policy; /* "enforce", "observe" */
 	bool armed;         /* any service */
 	unsigned shards;
+	uint64_t orders_refused; /* of who may not change anything */
 	uint32_t half_open_entries, half_open_capacity;
 	uint32_t source_entries, source_capacity;
 	uint64_t counters[OUTCOME_COUNT];
 	struct report_accelerator accelerator;
 	size_t service_count;
 	const struct report_service *services;
-	size_t bans;         /* in force */
-	size_t source_count; /* in the order of sources_by */
+	size_t bans;             /* in force */
+	uint64_t rules_restored; /* tables that others had changed */
+	size_t source_count;     /* in the order of sources_by */
 	const struct report_source *sources;
 	const char *sources_by; /* "half-open", "challenged" */
 };

@@ -107,14 +107,16 @@ void report_json_status(const struct report *report, FILE *out)
 {
 	/* clang-format off: a key and its value stay together */
 	answer_write(
-		json_pack("{s:s, s:I, s:s, s:s, s:b, s:i, s:{s:{s:I, s:I}, s:{s:I, s:I}}, s:I, s:o, s:o, s:o}",
-			  "version", report->version, "uptime_s", (json_int_t)report->uptime_s, "mode", report->mode,
-			  "policy", report->policy, "armed", report->armed, "shards", (int)report->shards, "tables",
-			  "half_open", "entries", (json_int_t)report->half_open_entries, "capacity",
-			  (json_int_t)report->half_open_capacity, "sources", "entries",
-			  (json_int_t)report->source_entries, "capacity", (json_int_t)report->source_capacity, "bans",
-			  (json_int_t)report->bans, "accelerator", accelerator_object(&report->accelerator), "services",
-			  services_array(report), "counters", counters_object(report)),
+		json_pack(
+			"{s:s, s:I, s:s, s:s, s:b, s:i, s:I, s:{s:{s:I, s:I}, s:{s:I, s:I}}, s:I, s:I, s:o, s:o, s:o}",
+			"version", report->version, "uptime_s", (json_int_t)report->uptime_s, "mode", report->mode,
+			"policy", report->policy, "armed", report->armed, "shards", (int)report->shards,
+			"orders_refused", (json_int_t)report->orders_refused, "tables", "half_open", "entries",
+			(json_int_t)report->half_open_entries, "capacity", (json_int_t)report->half_open_capacity,
+			"sources", "entries", (json_int_t)report->source_entries, "capacity",
+			(json_int_t)report->source_capacity, "bans", (json_int_t)report->bans, "rules_restored",
+			(json_int_t)report->rules_restored, "accelerator", accelerator_object(&report->accelerator),
+			"services", services_array(report), "counters", counters_object(report)),
 		out);
 	/* clang-format on */
 }
@@ -150,14 +152,17 @@ void report_json_version(const struct report *report, FILE *out)
 
 void report_json_help(FILE *out)
 {
-	json_t *requests = json_object();
+	json_t *requests = json_object(), *changes = json_array();
 
+	for (enum verb verb = 0; verb < VERB_COUNT; verb++)
+		if (verb_changes(verb))
+			changes = array_with(changes, json_string(verb_words(verb)));
 	for (enum verb verb = 0; verb < VERB_COUNT; verb++)
 		if (json_object_set_new(requests, verb_words(verb), json_string(verb_help(verb))) != 0) {
 			json_decref(requests);
 			requests = NULL;
 		}
-	answer_write(json_pack("{s:o}", "requests", requests), out);
+	answer_write(json_pack("{s:o, s:o}", "changes", changes, "requests", requests), out);
 }
 
 void report_json_explain(const char *source, const char *policy, const struct report_verdict *verdicts, size_t count,

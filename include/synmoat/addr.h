@@ -71,6 +71,13 @@ static inline struct addr addr_masked(const struct addr *addr, unsigned prefix_b
 	return net;
 }
 
+static inline bool addr_is_unspecified(const struct addr *addr)
+{
+	static const struct addr v6_unspecified = {{0}};
+
+	return addr_equal(addr, &v6_unspecified);
+}
+
 static inline bool addr_is_loopback(const struct addr *addr)
 {
 	static const struct addr v6_loopback = {.bytes = {[15] = 1}};

@@ -7,8 +7,9 @@
  *    +---------------------------------+-------+-------+----+-----+   upper byte so that it looks random
  *
  * The MAC is SipHash-2-4 over both addresses, both ports, the client's ISN, the epoch and the low byte, under a secret
- * that changes with every epoch. A cookie is good in its epoch and in the next. A guess is right once in 2^24, or, while
- * a guessed epoch may be the last or the next, in 2^23. The layout follows FreeBSD's (sys/netinet/tcp_syncache.c): it needs
+ * that changes with every epoch. A cookie is good in its epoch and in the next. Of all 2^32 cookies 256
+ * are right for a connection, one for each low byte: a guess is right once in 2^24 (in the last seconds of an epoch of a
+ * shared secret 384 are, as odd ones may be of the last or the next: 1.5 in 2^24). The layout follows FreeBSD's (sys/netinet/tcp_syncache.c): it needs
  * no timestamps. */
 #ifndef SYNMOAT_COOKIE_H
 #define SYNMOAT_COOKIE_H

@@ -93,10 +93,10 @@ struct guard_limits {
 
 struct guard {
 	struct guard_limits limits;
-	struct cookie_secret secret;
-	struct siphash_key key;        /* of the tables */
-	struct service *services;      /* [SERVICES_MAX], shared */
-	const struct service_map *map; /* the supervisor's; replaced by it */
+	const struct cookie_secret *secret; /* the caller's; it changes between two calls */
+	struct siphash_key key;             /* of the tables */
+	struct service *services;           /* [SERVICES_MAX], shared */
+	const struct service_map *map;      /* the supervisor's; replaced by it */
 	struct halfopen_table *halfopen;
 	struct source_table *sources;
 	struct splice_table *splices;
@@ -109,12 +109,13 @@ struct guard {
 	struct addr bans[GUARD_BANS_MAX];
 	uint32_t found_count; /* likewise */
 	struct guard_found found[GUARD_FOUND_MAX];
+	uint64_t cookies_work_until_ns;         /* one was sent a short while ago */
 	_Atomic uint64_t cookies_fail_until_ns; /* they cannot be sent: SYNs pass till then. Read by any thread */
 	uint64_t counters[OUTCOME_COUNT];
 	struct latency handover_latency; /* from the third ACK on */
 };
 
-/* Takes over nothing; -1 when out of memory. `guard` needs no initialisation. */
+/* Takes over nothing, and goes on reading `secret`; -1 when out of memory. `guard` needs no initialisation. */
 int guard_init(struct guard *guard, const struct guard_limits *limits, struct service *services,
 	       const struct cookie_secret *secret, const struct siphash_key *key, uint64_t now_ns);
 void guard_free(struct guard *guard);
@@ -154,7 +155,9 @@ void guard_answer(struct guard *guard, const struct flow *flow, const struct seg
 void guard_held(struct guard *guard, struct splice *splice, uint32_t id);
 void guard_let_go(struct guard *guard, struct splice *splice);
 
-/* Cookies cannot be sent (an OUTPUT rule forbids it, say): open, SYNs pass for a while. */
+/* Some of the cookies of a batch were sent. Or none was (an OUTPUT rule forbids it, say): open, SYNs pass for a while. Unless
+ * one was sent shortly before: anybody can send SYNs whose answers nobody can send, by the addresses in them. */
+void guard_cookies_work(struct guard *guard, uint64_t now_ns);
 void guard_cookies_fail(struct guard *guard, uint64_t now_ns);
 
 /* After ACT_TAKE_OVER: it worked; the held packets may pass. Or it did not: `decision` says how to end both sides. */

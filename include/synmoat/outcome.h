@@ -2,7 +2,7 @@
 /* outcome: every way a packet or a connection can end here, one name each.
  *
  * The enum is the counter's index, the key in `synmoatctl status --json` and the word in tests. Each SYN received is
- * accounted for by `syn_received` and exactly one of the other syn_* outcomes. */
+ * accounted for by `syn_received` and exactly one of the other syn_* outcomes, or waits to be: see account.h. */
 #ifndef SYNMOAT_OUTCOME_H
 #define SYNMOAT_OUTCOME_H
 
@@ -23,8 +23,11 @@
 	OUTCOME(SYN_UNFOUND, "syn_unfound", "SYNs into a network, to a server that has not answered yet, passed") \
 	OUTCOME(SYN_SIGNED, "syn_signed", "SYNs with a signature for the kernel to check (TCP-MD5, TCP-AO), passed") \
 	OUTCOME(SYN_UNKNOWN, "syn_unknown", "SYNs to no service any more, passed") \
-	OUTCOME(SYN_MALFORMED, "syn_malformed", "SYNs that could not be parsed, dropped while armed") \
+	OUTCOME(SYN_MALFORMED, "syn_malformed", "SYNs that could not be parsed, or have a wrong checksum, dropped while armed") \
 	OUTCOME(SYN_SHED, "syn_shed", "SYNs beyond the queue's rate that no cookie may answer, dropped") \
+	OUTCOME(SYN_ODD_SOURCE, "syn_odd_source", "SYNs to armed services from what is no host's address, dropped") \
+	OUTCOME(SYN_OVERRUN, "syn_overrun", "SYNs dropped unseen, for a queue or the spill had no room") \
+	OUTCOME(SYN_UNSEEN, "syn_unseen", "SYNs passed unseen, for a queue had no room (on_overload)") \
 	OUTCOME(SYNACK_UNSENT, "synack_unsent", "cookies and resets to clients that could not be sent") \
 	OUTCOME(ACK_COOKIE_VALID, "ack_cookie_valid", "third ACKs with a valid cookie") \
 	OUTCOME(ACK_COOKIE_INVALID, "ack_cookie_invalid", "ACKs without one, left to conntrack") \
@@ -49,7 +52,7 @@
 	OUTCOME(OPTIONS_LEARNED, "options_learned", "SYN-ACKs of a server read for its options") \
 	OUTCOME(ICMP_TRANSLATED, "icmp_translated", "ICMP errors translated to the server's sequence space") \
 	OUTCOME(PACKET_PASSED, "packet_passed", "queued packets that needed nothing, passed") \
-	OUTCOME(PACKET_MALFORMED, "packet_malformed", "queued packets that could not be parsed") \
+	OUTCOME(PACKET_MALFORMED, "packet_malformed", "queued packets that could not be parsed, or have a wrong checksum") \
 	OUTCOME(CONNTRACK_ERROR, "conntrack_error", "requests to conntrack that failed") \
 	OUTCOME(VERDICT_ERROR, "verdict_error", "verdicts that the kernel did not take") \
 	OUTCOME(QUEUE_DROPPED, "queue_dropped", "packets the kernel dropped because a queue was full")

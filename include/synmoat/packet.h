@@ -18,6 +18,7 @@ enum {
 	TCP_RST = 0x04,
 	TCP_PSH = 0x08,
 	TCP_ACK = 0x10,
+	TCP_URG = 0x20,
 };
 
 /* A TCP segment with the header fields of IP that matter to it. */
@@ -32,6 +33,7 @@ struct segment {
 	uint8_t hops;    /* TTL or hop limit */
 	uint8_t tos;     /* TOS or traffic class */
 	uint16_t window; /* as on the wire, unscaled */
+	uint16_t urgent; /* the pointer, whether TCP_URG is set or not */
 	struct tcp_options options;
 	const uint8_t *payload; /* into the caller's buffer */
 	uint16_t payload_bytes; /* what was captured of it */
@@ -44,6 +46,10 @@ enum packet_kind {
 	PACKET_OTHER,
 	PACKET_MALFORMED, /* lengths that contradict each other or the capture */
 };
+
+/* Whether a packet that is PACKET_TCP has the right checksum; true where the capture does not tell, as of a fragment or on
+ * the way by a route. */
+bool packet_sum_is_right(const uint8_t *data, size_t bytes);
 
 /* Parses an IPv4 or IPv6 packet; `segment` is set for PACKET_TCP and points into `data`. */
 enum packet_kind packet_parse(const uint8_t *data, size_t bytes, struct segment *segment);

@@ -106,10 +106,11 @@ struct service {
 	_Atomic bool everybody;          /* proven sources are, too: cookies = always */
 	_Atomic bool untracked;          /* conntrack is told not to see it (notrack): a handover cannot be */
 	_Atomic uint64_t learned[2];     /* packed struct service_learned: [0] IPv4, [1] IPv6 */
-	_Atomic bool behind;             /* the server is behind this host, and what it answers tells about it: */
-	_Atomic uint8_t answers;         /* enum service_answers */
-	_Atomic uint64_t answered_ns;    /* when a SYN-ACK last came; 0 = never */
-	_Atomic uint32_t unanswered;     /* handovers in a row without one, although their clients had sent data */
+	_Atomic uint64_t unscaled_until_ns[2]; /* until then no window scale is announced: service_announced() */
+	_Atomic bool behind;                   /* the server is behind this host, and what it answers tells about it: */
+	_Atomic uint8_t answers;               /* enum service_answers */
+	_Atomic uint64_t answered_ns;          /* when a SYN-ACK last came; 0 = never */
+	_Atomic uint32_t unanswered; /* handovers in a row without one, although their clients had sent data */
 
 	bool in_use; /* the supervisor's from here on */
 	bool fresh;  /* new in its slot: what is known there is of another */
@@ -197,9 +198,15 @@ uint8_t service_offered(const struct tcp_options *options);
 
 struct service_learned service_learned(const struct service *service, bool v6);
 
+/* What a cookie's SYN-ACK says: what was learned, but without a window scale for SERVICE_UNSCALED_NS after the server's has
+ * become less. A cookie says whether a scale was announced, not which: so those from before are told from those since. */
+#define SERVICE_UNSCALED_NS 5000000000ULL
+bool service_is_unscaled(const struct service *service, bool v6, uint64_t now_ns);
+struct service_learned service_announced(const struct service *service, bool v6, uint64_t now_ns);
+
 /* Takes what a SYN-ACK says, given what (LEARNED_*) its SYN offered. Of a network nothing: its servers differ. */
-void service_learn(struct service *service, bool v6, const struct tcp_options *answer, uint16_t window,
-		   uint8_t offered);
+void service_learn(struct service *service, bool v6, const struct tcp_options *answer, uint16_t window, uint8_t offered,
+		   uint64_t now_ns);
 
 /* An address and port that somebody listens on, or a network behind this host, and the service that it belongs to. The
  * unspecified address of a family (addr_unspecified()) stands for all its addresses. */

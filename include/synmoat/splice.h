@@ -53,6 +53,7 @@ struct splice {
 	bool timestamps;
 	struct cookie_options options;
 	uint16_t window; /* of the third ACK, scaled by the client */
+	uint16_t urgent; /* its urgent pointer */
 	uint32_t cookie;
 	uint32_t client_isn;
 	uint32_t tsval;         /* of the third ACK */

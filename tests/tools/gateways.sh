@@ -61,6 +61,7 @@ gateways_up()
     ip link add sync netns "$A" type veth peer name sync netns "$B"
     for ns in "$A" "$B"; do
         mkdir -p "$WORK/$(side "$ns")"
+        unit_owns "$WORK/$(side "$ns")"
         plug "$ns" c brc
         plug "$ns" s brs
         gateway_links "$ns"
@@ -141,7 +142,11 @@ links_up() { [ "$(ip -n "$1" -br link | grep -cE '^(c|s|sync)@.* UP ')" -eq 3 ];
 # ---- what runs on a gateway
 
 # secret_make FILE
-secret_make() { (umask 077; echo "0 $(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')" >"$1"); }
+secret_make()
+{
+    (umask 077; echo "0 $(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')" >"$1")
+    unit_owns "$1" "$(dirname "$1")"
+}
 
 # gateway_config STRAYS [SECRET_FILE]
 gateway_config()

@@ -37,6 +37,7 @@ def main():
     hide_run()
     native = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     native.bind(NATIVE)
+    os.chmod(NATIVE, 0o666)  # as journald's own
     ours, theirs = socket.socketpair()
     status = os.fstat(theirs.fileno())
     environment = dict(os.environ, JOURNAL_STREAM=f"{status.st_dev}:{status.st_ino}")

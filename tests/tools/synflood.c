@@ -5,7 +5,7 @@
  * Frames are built here, whole, and leave through an AF_PACKET socket: no route, no conntrack and no source check
  * of the sending host is involved. Sources are from 11.0.0.0/8 or fd99::/16, which no test net uses: random ones, random
  * ones of a pool, or each of a pool in turn; or all SYNs have one given source. On demand each SYN is followed by an ACK
- * with a guessed acknowledgement number.
+ * with a guessed acknowledgement number (-a), or there are such ACKs alone (-A).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -47,6 +47,7 @@ struct flood {
 	const uint8_t *options;
 	size_t options_len;
 	bool pairs; /* each SYN is followed by an ACK */
+	bool acks;  /* no SYNs, ACKs alone */
 };
 
 /* As a Linux client sends them: MSS 1460, SACK permitted, timestamps, window scale 7. */
@@ -159,7 +160,7 @@ static size_t ip_header(const struct flood *f, uint64_t n, uint64_t random, size
  * Ethernet header is already there. */
 static size_t frame_build(const struct flood *f, uint64_t seed, uint64_t n, uint8_t *frame)
 {
-	bool ack = f->pairs && n % 2;
+	bool ack = f->acks || (f->pairs && n % 2);
 	uint64_t which = f->pairs ? n / 2 : n;
 	uint64_t r = mix(seed + which), r2 = mix(r);
 	size_t tcp_len = ack ? 20 : 20 + f->options_len;
@@ -250,7 +251,7 @@ static uint64_t flood_run(const struct flood *f, int fd)
 static _Noreturn void usage(void)
 {
 	fprintf(stderr, "usage: synflood -i DEV -m NEXT_HOP_MAC [-r RATE_PPS] [-t SECONDS] [-n COUNT]\n"
-			"                [-s random|random:N|each:N|ADDR] [-6] [-a] [-o full|mss|none|ao] DST PORT\n");
+			"                [-s random|random:N|each:N|ADDR] [-6] [-a|-A] [-o full|mss|none|ao] DST PORT\n");
 	exit(2);
 }
 
@@ -315,7 +316,7 @@ int main(int argc, char **argv)
 	const char *source = "random", *options = "full", *mac = "";
 	int opt;
 
-	while ((opt = getopt(argc, argv, "i:m:r:t:n:s:6ao:")) != -1) {
+	while ((opt = getopt(argc, argv, "i:m:r:t:n:s:6aAo:")) != -1) {
 		switch (opt) {
 		case 'i':
 			f.device = optarg;
@@ -340,6 +341,9 @@ int main(int argc, char **argv)
 			break;
 		case 'a':
 			f.pairs = true;
+			break;
+		case 'A':
+			f.acks = true;
 			break;
 		case 'o':
 			options = optarg;

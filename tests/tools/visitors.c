@@ -5,6 +5,9 @@
  * Each connects, asks for a page and is content with its first bytes. They begin at a set interval, whatever became of
  * those before; or a set number is always under way, for a set time. Nothing is tried twice but by the kernel.
  *
+ * With -o each has a line in a file, when it is over: the milliseconds since the system started at which it began, and
+ * those to its page's first byte, or - if that never came. With -w they go on until a file is gone.
+ *
  * Prints one JSON object: of those `tried` how many were `connected` and `served`; the median and the 99th percentile of
  * the milliseconds to the connection and to the first byte, in which a client that failed took the limit; and how many
  * were served `per_s`.
@@ -51,6 +54,8 @@ struct crowd {
 	uint32_t base, sources; /* of client_address in lib.sh; no sources: the host's own address */
 	uint32_t count, at_once;
 	uint64_t interval_ns, limit_ns, lasts_ns;
+	const char *while_file;
+	FILE *lines;
 
 	int epoll;
 	struct visit *visits;
@@ -62,14 +67,14 @@ static uint64_t now_ns(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(CLOCK_BOOTTIME, &ts); /* as /proc/uptime has it, for scripts; and nobody sets it */
 	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
 static _Noreturn void usage(void)
 {
 	fprintf(stderr, "usage: visitors [-n COUNT] [-i INTERVAL_US | -c AT_ONCE [-t SECONDS]] [-l LIMIT_MS]\n"
-			"                [-s FIRST:SOURCES [-k VISITS_OF_EACH]] DST PORT\n");
+			"                [-s FIRST:SOURCES [-k VISITS_OF_EACH]] [-o LINES] [-w FILE] DST PORT\n");
 	exit(2);
 }
 
@@ -127,6 +132,13 @@ static void visit_end(struct crowd *c, struct visit *v, enum state how)
 	v->state = how;
 	close(v->fd);
 	c->ended++;
+	if (!c->lines)
+		return;
+	fprintf(c->lines, "%.3f ", (double)v->start_ns / NSEC_PER_MSEC);
+	if (how == SERVED)
+		fprintf(c->lines, "%.3f\n", (double)v->first_ns / NSEC_PER_MSEC);
+	else
+		fputs("-\n", c->lines);
 }
 
 static void visit_begin(struct crowd *c, uint64_t now)
@@ -216,6 +228,8 @@ static uint64_t run(struct crowd *c)
 
 	c->start_ns = now;
 	while (!all_begun(c, now) || c->ended < c->begun) {
+		if (c->while_file && access(c->while_file, F_OK) < 0)
+			c->count = c->begun;
 		while (next_is_due(c, now))
 			visit_begin(c, now_ns());
 		n = epoll_wait(c->epoll, events, EVENTS, 1);
@@ -273,7 +287,7 @@ int main(int argc, char **argv)
 	int opt;
 
 	c.lasts_ns = NSEC_PER_SEC;
-	while ((opt = getopt(argc, argv, "n:i:c:t:l:s:k:")) != -1) {
+	while ((opt = getopt(argc, argv, "n:i:c:t:l:s:k:o:w:")) != -1) {
 		switch (opt) {
 		case 'n':
 			c.count = (uint32_t)number(optarg, NULL, VISITS_MAX);
@@ -293,6 +307,17 @@ int main(int argc, char **argv)
 		case 'k':
 			c.each = (uint32_t)number(optarg, NULL, 1000);
 			break;
+		case 'o':
+			c.lines = fopen(optarg, "we");
+			if (!c.lines) {
+				perror(optarg);
+				return 1;
+			}
+			setvbuf(c.lines, NULL, _IOLBF, 0);
+			break;
+		case 'w':
+			c.while_file = optarg;
+			break;
 		case 's':
 			c.base = (uint32_t)number(optarg, &rest, VISITS_MAX);
 			if (*rest != ':')
@@ -307,7 +332,7 @@ int main(int argc, char **argv)
 		usage();
 	parse_target(&c, argv[optind], argv[optind + 1]);
 	if (!c.count)
-		c.count = c.at_once ? VISITS_MAX : 200;
+		c.count = c.at_once || c.while_file ? VISITS_MAX : 200;
 	if (c.at_once && c.count < VISITS_MAX)
 		c.lasts_ns = UINT64_MAX; /* until the count is reached */
 

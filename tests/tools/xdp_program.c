@@ -201,7 +201,7 @@ static void answers(void)
 		ck_assert_int_eq(xdp_answer_for(xdp, &web, 80, WEB, &learned), 0);
 		guard.learn_at_ns[WEB][v6] = UINT64_MAX; /* nothing passes to be learned from */
 	}
-	xdp_set_secret(xdp, &guard.secret);
+	xdp_set_secret(xdp, &guard_secret);
 }
 
 static void open_with(const struct xdp_setup *setup)
@@ -410,7 +410,7 @@ START_TEST(test_xdp_promises_what_is_learned_and_no_more)
 				atomic_store(&services[WEB].learned[v6], 0);
 				if (offered)
 					service_learn(&services[WEB], v6, &server, (uint16_t)(has * 4000),
-						      (uint8_t)offered);
+						      (uint8_t)offered, 0);
 			}
 			answers();
 			for (unsigned n = 0; n < 8; n++) {
@@ -1043,11 +1043,11 @@ START_TEST(test_xdp_passes_acks_with_the_daemons_cookie)
 		ck_assert(is_known(1 + v6, cookie));
 		ck_assert(is_known(1 + v6, 12345)); /* what comes behind it */
 		ck_assert(!is_known(2 + v6, old ^ 0x100));
-		cookie_rotate(&guard.secret, &fresh);
-		xdp_set_secret(xdp, &guard.secret);
+		cookie_rotate(&guard_secret, &fresh);
+		xdp_set_secret(xdp, &guard_secret);
 		ck_assert(is_known(2 + v6, old));
-		cookie_rotate(&guard.secret, &fresh);
-		xdp_set_secret(xdp, &guard.secret);
+		cookie_rotate(&guard_secret, &fresh);
+		xdp_set_secret(xdp, &guard_secret);
 		ck_assert(!is_known(3 + v6, older));
 	}
 	both_gone();
@@ -1061,11 +1061,11 @@ START_TEST(test_xdp_passes_acks_of_others_who_are_in_the_next_epoch)
 
 	no_conntrack = _i;
 	both_armed(&on_host);
-	here = guard.secret;
+	here = guard_secret;
 	next = here;
 	here.next = (struct siphash_key){{55, 56}};
 	cookie_rotate(&next, &here.next);
-	guard.secret = next;
+	guard_secret = next;
 	cookie = challenge(1);
 	xdp_set_secret(xdp, &here);
 	ck_assert_uint_gt(use_up_strays(), 0);

@@ -38,6 +38,8 @@ static const struct policy no_policy = {.span_s = 10, .rate_burst = 1};
 static const struct service_thresholds thresholds = {50, 85, 25};
 static const struct source_prefixes single_hosts = {SOURCE_PREFIX_V4_BITS, SOURCE_PREFIX_V6_BITS};
 
+static struct cookie_secret guard_secret;
+
 static inline void guard_make_with(const struct policy *policy, const struct source_prefixes *prefixes)
 {
 	struct guard_limits limits = {
@@ -49,11 +51,11 @@ static inline void guard_make_with(const struct policy *policy, const struct sou
 		.held_max = 1000,
 		.prefixes = *prefixes,
 	};
-	struct cookie_secret secret = {.epoch = 78, .keys = {{{1, 2}}, {{3, 4}}}};
 	struct service_binding bindings[] = {{address("192.0.2.1"), 80, WEB, 0},
 					     {address("2001:db8::1"), 80, WEB, 0},
 					     {address("192.0.2.1"), 25, OLD, 0}};
 
+	guard_secret = (struct cookie_secret){.epoch = 78, .keys = {{{1, 2}}, {{3, 4}}}};
 	memset(services, 0, sizeof(services));
 	service_set_limit(&services[WEB], 8, &thresholds);
 	service_set_limit(&services[OLD], 8, &thresholds);
@@ -61,7 +63,7 @@ static inline void guard_make_with(const struct policy *policy, const struct sou
 	services[OLD].patience = SERVICE_ARMS_NEVER;
 	services[OLD].exempt = true;
 	map = service_map_new(bindings, 3);
-	ck_assert_int_eq(guard_init(&guard, &limits, services, &secret, &key, START_NS), 0);
+	ck_assert_int_eq(guard_init(&guard, &limits, services, &guard_secret, &key, START_NS), 0);
 	guard.map = map;
 	now_ns = START_NS;
 }
@@ -79,7 +81,7 @@ static inline void guard_drop(void)
 
 static inline void learn(bool v6)
 {
-	service_learn(&services[WEB], v6, &server_options, SERVER_WINDOW, ALL_OPTIONS);
+	service_learn(&services[WEB], v6, &server_options, SERVER_WINDOW, ALL_OPTIONS, 0);
 }
 
 static inline void arm(void)
@@ -278,6 +280,7 @@ static inline void segment_is(const struct segment *expected)
 	ck_assert_uint_eq(is->hops, expected->hops);
 	ck_assert_uint_eq(is->tos, expected->tos);
 	ck_assert_uint_eq(is->window, expected->window);
+	ck_assert_uint_eq(is->urgent, expected->urgent);
 	ck_assert_uint_eq(is->options.mss, expected->options.mss);
 	ck_assert_int_eq(is->options.wscale, expected->options.wscale);
 	ck_assert_int_eq(is->options.sack, expected->options.sack);

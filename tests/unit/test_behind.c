@@ -748,6 +748,22 @@ START_TEST(a_server_that_has_become_a_service_meanwhile_is_not_found_again)
 }
 END_TEST
 
+START_TEST(of_several_found_none_is_listed_twice_before_it_is_taken_away)
+{
+	struct segment first = syn_to_host(3), second = syn_to_host(4);
+
+	host_answers(3);
+	host_answers(4);
+	syn_ack_from(&second);
+	ck_assert(!decision.found);
+	ck_assert_uint_eq(guard.found_count, 2);
+	guard.found_count = 0; /* by the supervisor; it is no service yet */
+	syn_ack_from(&first);
+	ck_assert(decision.found);
+	ck_assert_uint_eq(guard.found_count, 1);
+}
+END_TEST
+
 START_TEST(with_no_room_for_more_a_server_is_found_by_its_next_answer)
 {
 	for (uint32_t n = 1; n <= GUARD_FOUND_MAX; n++) {
@@ -793,7 +809,7 @@ START_TEST(a_server_is_found_by_a_handover_of_another_gateways_cookie)
 
 	segment.destination = syn.destination;
 	flow = flow_from_client(&segment);
-	segment.ack = cookie_make(&guard.secret, &flow, segment.seq - 1, &options) + 1;
+	segment.ack = cookie_make(&guard_secret, &flow, segment.seq - 1, &options) + 1;
 	ack(&segment);
 	decided(ACT_REWRITE, TREAT_HANDOVER, SEND_NOTHING);
 	syn_ack_from(&syn);
@@ -858,6 +874,7 @@ static Suite *behind_suite(void)
 	tcase_add_test(found, a_server_in_an_ipv6_network_is_found);
 	tcase_add_test(found, a_server_in_a_network_that_refuses_is_not_found);
 	tcase_add_test(found, a_server_that_has_become_a_service_meanwhile_is_not_found_again);
+	tcase_add_test(found, of_several_found_none_is_listed_twice_before_it_is_taken_away);
 	tcase_add_test(found, with_no_room_for_more_a_server_is_found_by_its_next_answer);
 	tcase_add_test(found, a_network_gets_no_cookies_and_is_listened_to_every_20_ms);
 	tcase_add_test(found, a_server_is_found_by_a_handover_of_another_gateways_cookie);

@@ -241,11 +241,55 @@ START_TEST(every_combination_is_carried_unchanged)
 }
 END_TEST
 
+/* All 2^24 cookies that say the same: exactly one of them is right, or two in an epoch that others may have left. Thus 256 of
+ * 2^32 are right, and a guess is once in 2^24. */
+START_TEST(of_all_cookies_that_say_the_same_one_is_right)
+{
+	uint8_t low = (uint8_t)(cookie_low(false, &plain, secret.epoch) ^ (unsigned)_i);
+	unsigned right = 0;
+
+	for (uint32_t upper = 0; upper < 1U << 24; upper++)
+		right += accepted(&flow_v4, 12345, upper << 8 | (uint8_t)(low ^ upper >> 16));
+	ck_assert_uint_eq(right, 1);
+}
+END_TEST
+
+START_TEST(where_others_may_be_in_the_next_epoch_two_are_right)
+{
+	uint8_t low = cookie_low(false, &plain, secret.epoch + 1);
+	unsigned right = 0;
+
+	secret.next = (struct siphash_key){{55, 56}};
+	secret.has_next = true;
+	for (uint32_t upper = 0; upper < 1U << 24; upper++)
+		right += accepted(&flow_v4, 12345, upper << 8 | (uint8_t)(low ^ upper >> 16));
+	ck_assert_uint_eq(right, 2);
+}
+END_TEST
+
+/* 2^26 of them, each for another connection: 4 on average. The guesses are always the same; for others it would be 1 to 12
+ * with a probability of 98 %. */
+START_TEST(of_many_guesses_as_many_are_right_as_24_bits_allow)
+{
+	unsigned right = 0;
+	uint64_t state = 1;
+
+	for (uint32_t i = 0; i < 1U << 26; i++) {
+		state = state * 6364136223846793005 + 1442695040888963407;
+		flow_v4.client_port = (uint16_t)i;
+		right += accepted(&flow_v4, i, (uint32_t)(state >> 32));
+	}
+	ck_assert_uint_ge(right, 1);
+	ck_assert_uint_le(right, 12);
+}
+END_TEST
+
 static Suite *cookie_suite(void)
 {
 	Suite *suite = suite_create("cookie");
 	TCase *mac = tcase_create("mac");
 	TCase *options = tcase_create("options");
+	TCase *guesses = tcase_create("guesses");
 
 	suite_add_tcase(suite, mac);
 	tcase_add_checked_fixture(mac, secret_fill, NULL);
@@ -269,6 +313,14 @@ static Suite *cookie_suite(void)
 			    sizeof(mss_cases) / sizeof(mss_cases[0]));
 	tcase_add_test(options, a_window_scale_is_rounded_down_to_the_table);
 	tcase_add_test(options, every_combination_is_carried_unchanged);
+
+	suite_add_tcase(suite, guesses);
+	tcase_add_checked_fixture(guesses, secret_fill, NULL);
+	tcase_set_timeout(guesses, 120);
+	tcase_set_tags(guesses, "long"); /* where every check is slow, it is left out: it runs through nothing new */
+	tcase_add_loop_test(guesses, of_all_cookies_that_say_the_same_one_is_right, 0, 2); /* this epoch and the last */
+	tcase_add_test(guesses, where_others_may_be_in_the_next_epoch_two_are_right);
+	tcase_add_test(guesses, of_many_guesses_as_many_are_right_as_24_bits_allow);
 	return suite;
 }
 

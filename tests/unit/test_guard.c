@@ -157,6 +157,43 @@ START_TEST(a_syn_that_conntrack_does_not_see_counts_as_half_open_no_longer)
 }
 END_TEST
 
+/* The kernel keeps its half-open entry: nor does ours end. */
+START_TEST(what_has_a_syn_in_it_and_is_none_ends_no_half_open_entry)
+{
+	static const uint8_t flags[] = {TCP_SYN | TCP_ACK, TCP_SYN | TCP_FIN, TCP_SYN | TCP_RST,
+					TCP_SYN | TCP_FIN | TCP_ACK};
+	struct segment syn = syn_of(1);
+	struct segment odd = syn;
+
+	offer(&syn);
+	forget_decision();
+	odd.flags = flags[_i];
+	odd.seq++;
+	odd.options.timestamps = false;
+	guard_first_ack(&guard, &odd, now_ns, &decision);
+	decided(ACT_PASS, TREAT_PLAIN, SEND_NOTHING);
+	ck_assert_uint_eq(services[WEB].half_open, 1);
+	ck_assert_uint_eq(counted(OUTCOME_HALF_OPEN_UNTRACKED), 0);
+}
+END_TEST
+
+/* Anybody can make some fail, by a source that is not to be reached. */
+START_TEST(cookies_that_cannot_be_sent_prove_nothing_while_others_are)
+{
+	learn(false);
+	arm();
+	guard_cookies_work(&guard, now_ns);
+	now_ns += NSEC_PER_SEC - 1;
+	guard_cookies_fail(&guard, now_ns);
+	syn_from(1);
+	decided(ACT_DROP, TREAT_PLAIN, SEND_TO_CLIENT);
+	now_ns++;
+	guard_cookies_fail(&guard, now_ns);
+	syn_from(2);
+	ck_assert_int_eq(decision.act, ACT_PASS);
+}
+END_TEST
+
 START_TEST(while_cookies_cannot_be_sent_syns_pass)
 {
 	learn(false);
@@ -457,7 +494,7 @@ static void challenge_is(const struct segment *syn, struct segment expected)
 	expected.hops = 64;
 	segment_is(&expected);
 	ck_assert_uint_eq(decision.interface, INTERFACE);
-	ck_assert(cookie_check(&guard.secret, &flow, syn->seq, decision.segment.seq, &carried));
+	ck_assert(cookie_check(&guard_secret, &flow, syn->seq, decision.segment.seq, &carried));
 	ck_assert_int_eq(carried.sack, expected.options.sack);
 	ck_assert_int_eq(carried.wscale >= 0, expected.options.wscale >= 0);
 }
@@ -500,7 +537,7 @@ START_TEST(a_client_that_offers_nothing_is_offered_nothing)
 	syn.options = (struct tcp_options){.wscale = -1};
 	offer(&syn);
 	challenge_is(&syn, (struct segment){.window = SERVER_WINDOW, .options = {.mss = 1380, .wscale = -1}});
-	cookie_check(&guard.secret, &flow, syn.seq, decision.segment.seq, &carried);
+	cookie_check(&guard_secret, &flow, syn.seq, decision.segment.seq, &carried);
 	ck_assert_uint_eq(carried.mss, _i ? 1220 : 536); /* the protocol's default */
 }
 END_TEST
@@ -520,7 +557,7 @@ START_TEST(what_the_server_does_not_want_is_not_offered)
 	struct tcp_options bare = {.mss = 1000, .wscale = -1};
 	struct segment syn = syn_of(1);
 
-	service_learn(&services[WEB], false, &bare, 4096, ALL_OPTIONS);
+	service_learn(&services[WEB], false, &bare, 4096, ALL_OPTIONS, 0);
 	offer(&syn);
 	challenge_is(&syn, (struct segment){.window = 4096, .options = {.mss = 1000, .wscale = -1, .tsecr = 5000}});
 }
@@ -598,7 +635,7 @@ START_TEST(a_syn_that_offers_less_than_is_known_has_nothing_to_teach)
 {
 	struct segment syn = syn_of(1);
 
-	service_learn(&services[WEB], false, &server_options, SERVER_WINDOW, LEARNED_BASE | LEARNED_SACK);
+	service_learn(&services[WEB], false, &server_options, SERVER_WINDOW, LEARNED_BASE | LEARNED_SACK, 0);
 	syn.options.sack = syn.options.timestamps = false;
 	syn.options.wscale = -1;
 	offer(&syn);
@@ -662,7 +699,7 @@ START_TEST(an_armed_service_lets_a_syn_pass_that_offers_something_new)
 	struct tcp_options bare = {.mss = 1380, .wscale = -1};
 	struct segment syn = syn_of(2);
 
-	service_learn(&services[WEB], false, &bare, 100, LEARNED_BASE | LEARNED_SACK);
+	service_learn(&services[WEB], false, &bare, 100, LEARNED_BASE | LEARNED_SACK, 0);
 	arm();
 	syn.options = (struct tcp_options){.mss = 1460, .wscale = -1, .sack = true};
 	offer(&syn);
@@ -812,7 +849,7 @@ START_TEST(no_packet_gets_two_verdicts_and_none_is_left_without)
 		while (due())
 			act_on_rest();
 		if (random_below(&seed, 500) == 0) {
-			cookie_rotate(&guard.secret, &fresh);
+			cookie_rotate(&guard_secret, &fresh);
 			fresh.words[0]++;
 		}
 		if (random_below(&seed, 100) == 0)
@@ -881,6 +918,8 @@ static Suite *guard_suite(void)
 	tcase_add_loop_test(peace, a_rst_that_the_kernel_ignores_does_not_end_the_half_open_entry, 0, 3);
 	tcase_add_test(peace, a_syn_that_conntrack_does_not_see_counts_as_half_open_no_longer);
 	tcase_add_test(peace, while_cookies_cannot_be_sent_syns_pass);
+	tcase_add_test(peace, cookies_that_cannot_be_sent_prove_nothing_while_others_are);
+	tcase_add_loop_test(peace, what_has_a_syn_in_it_and_is_none_ends_no_half_open_entry, 0, 4);
 	tcase_add_test(peace, a_network_that_answers_nothing_is_left_in_peace);
 	tcase_add_test(peace, clients_that_answer_are_not_capped);
 	tcase_add_loop_test(peace, a_signed_syn_is_the_kernels_to_judge, 0, 4 * POSTURES);

@@ -95,7 +95,7 @@ START_TEST(a_third_ack_is_good_for_two_epochs_and_too_old_in_the_third)
 	uint32_t cookie = challenge(1);
 
 	for (int epoch = 0; epoch < _i; epoch++)
-		cookie_rotate(&guard.secret, &fresh);
+		cookie_rotate(&guard_secret, &fresh);
 	third_ack(1, cookie);
 	ck_assert_int_eq(decision.act, _i < 2 ? ACT_REWRITE : ACT_PASS);
 	ck_assert_int_eq(decision.treatment, _i < 2 ? TREAT_HANDOVER : TREAT_UNPROVEN);
@@ -469,12 +469,14 @@ START_TEST(payload_and_fin_of_the_third_ack_go_to_the_server)
 	static const char request[] = "GET / HTTP/1.0\r\n\r\n";
 	struct segment segment = ack_of(1, challenge(1)), expected;
 
-	segment.flags |= TCP_PSH | TCP_FIN;
+	segment.flags |= TCP_PSH | TCP_FIN | TCP_URG;
+	segment.urgent = 4;
 	segment.payload = (const uint8_t *)request;
 	segment.payload_bytes = sizeof(request);
 	ack(&segment);
 	ck_assert_uint_eq(decision.segment.payload_bytes, 0); /* of the SYN */
 	ck_assert_uint_eq(decision.segment.flags, TCP_SYN);
+	ck_assert_uint_eq(decision.segment.urgent, 0);
 	answer_from_server(1, TCP_SYN | TCP_ACK);
 	expected = segment;
 	expected.options.tsecr = 777;
@@ -551,7 +553,7 @@ START_TEST(a_window_scale_of_zero_counts_as_one)
 
 	zero.options.wscale = 0;
 	if (!_i)
-		service_learn(&services[WEB], false, &zero.options, SERVER_WINDOW, ALL_OPTIONS);
+		service_learn(&services[WEB], false, &zero.options, SERVER_WINDOW, ALL_OPTIONS, 0);
 	syn.options.wscale = 0;
 	offer(&syn);
 	third_ack(1, decision.segment.seq);
@@ -599,7 +601,38 @@ START_TEST(a_server_that_scales_less_than_announced_ends_in_a_rst)
 	ck_assert_uint_eq(counted(OUTCOME_HANDOVER_FAILED), 1);
 	ck_assert_int_eq(splice->state, SPLICE_REFUSED);
 	syn_from(2);
-	ck_assert_int_eq(decision.segment.options.wscale, scales[_i]); /* the next client is told */
+	ck_assert_int_eq(decision.segment.options.wscale, -1); /* the next client is told none */
+	now_ns += SERVICE_UNSCALED_NS;
+	syn_from(3);
+	ck_assert_int_eq(decision.segment.options.wscale, scales[_i]); /* a later one the new */
+}
+END_TEST
+
+/* Of two clients that were told the old scale, one comes back after the other had to be reset. 0: within the time; 1: after. */
+START_TEST(clients_that_were_told_the_old_scale_are_told_from_those_that_were_told_none)
+{
+	struct segment changed = answer_to(1, TCP_SYN | TCP_ACK);
+	uint32_t old = challenge(2), new;
+
+	changed.options.wscale = 3;
+	begin_handover(1);
+	answer(&changed);
+	ck_assert_int_eq(decision.act, ACT_DROP);
+	now_ns += SERVICE_UNSCALED_NS - 1;
+	new = challenge(3);
+	third_ack(2, old);
+	changed = answer_to(2, TCP_SYN | TCP_ACK);
+	changed.options.wscale = 3;
+	answer(&changed);
+	decided(ACT_DROP, TREAT_PLAIN, SEND_TO_CLIENT);
+	ck_assert_uint_eq(decision.segment.flags, TCP_RST | TCP_ACK);
+	now_ns += _i;
+	third_ack(3, new);
+	changed = answer_to(3, TCP_SYN | TCP_ACK);
+	changed.options.wscale = -1; /* none was offered to it */
+	answer(&changed);
+	ck_assert_int_eq(decision.act, ACT_TAKE_OVER);
+	ck_assert(!decision.wscale);
 }
 END_TEST
 
@@ -824,6 +857,8 @@ static Suite *handover_suite(void)
 	tcase_add_loop_test(handover, a_window_scale_of_zero_counts_as_one, 0, 2);
 	tcase_add_test(handover, a_handover_teaches_the_servers_options);
 	tcase_add_loop_test(handover, a_server_that_scales_less_than_announced_ends_in_a_rst, 0, 5);
+	tcase_add_loop_test(handover, clients_that_were_told_the_old_scale_are_told_from_those_that_were_told_none, 0,
+			    2);
 	tcase_add_test(handover, a_refusing_server_s_rst_reaches_the_client_in_its_sequence_space);
 	tcase_add_test(handover, a_rst_that_does_not_acknowledge_the_syn_changes_nothing);
 	tcase_add_test(handover, a_handover_that_is_hidden_from_conntrack_ends_in_a_rst_and_is_the_last);

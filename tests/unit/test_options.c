@@ -41,6 +41,7 @@ END_TEST
 
 START_TEST(what_follows_the_end_is_not_read)
 {
+	is(PARSE(0, 2, 2, 4, 5, 0xb4), none); /* nor taken for its length */
 	is(PARSE(4, 2, 0, 3, 3, 7, 2, 4, 5, 0xb4), (struct tcp_options){.wscale = -1, .sack = true});
 }
 END_TEST
@@ -186,6 +187,17 @@ START_TEST(options_are_laid_out_as_linux_does)
 }
 END_TEST
 
+START_TEST(without_timestamps_the_padding_comes_first)
+{
+	static const struct tcp_options modest = {.mss = 1460, .wscale = -1, .sack = true};
+	static const uint8_t expected[8] = {2, 4, 5, 0xb4, 1, 1, 4, 2};
+	uint8_t out[OPTIONS_BYTES_MAX];
+
+	ck_assert_uint_eq(options_write(out, &modest), sizeof(expected));
+	ck_assert_mem_eq(out, expected, sizeof(expected));
+}
+END_TEST
+
 /* Bits of `_i`: MSS, window scale, SACK, timestamps. */
 START_TEST(what_is_written_is_read_again_and_padded_to_words)
 {
@@ -267,6 +279,7 @@ static Suite *options_suite(void)
 
 	suite_add_tcase(suite, writing);
 	tcase_add_test(writing, options_are_laid_out_as_linux_does);
+	tcase_add_test(writing, without_timestamps_the_padding_comes_first);
 	tcase_add_test(writing, signatures_are_not_written);
 	tcase_add_loop_test(writing, what_is_written_is_read_again_and_padded_to_words, 0, 16);
 	return suite;

@@ -21,6 +21,7 @@ static struct segment full(bool v6)
 		.hops = 61,
 		.tos = 0xba,
 		.window = 0x8001,
+		.urgent = 0x0102,
 		.options =
 			{.mss = 1460, .wscale = 7, .sack = true, .timestamps = true, .tsval = 0xaaaaaaaa, .tsecr = 7},
 		.payload = (const uint8_t *)"GET /",
@@ -49,6 +50,7 @@ static void segment_is(const struct segment *is, const struct segment *expected)
 	ck_assert_uint_eq(is->hops, expected->hops);
 	ck_assert_uint_eq(is->tos, expected->tos);
 	ck_assert_uint_eq(is->window, expected->window);
+	ck_assert_uint_eq(is->urgent, expected->urgent);
 	ck_assert_uint_eq(is->options.mss, expected->options.mss);
 	ck_assert_int_eq(is->options.wscale, expected->options.wscale);
 	ck_assert_int_eq(is->options.sack, expected->options.sack);
@@ -99,6 +101,44 @@ START_TEST(written_checksums_are_right)
 			ck_assert_uint_eq(wire_sum(0, packet, 20), 0xffff);
 		ck_assert_uint_eq(wire_sum_upper(packet, _i ? 40 : 20, bytes - (_i ? 40 : 20), 6), 0xffff);
 	}
+}
+END_TEST
+
+START_TEST(one_wrong_bit_anywhere_is_a_wrong_checksum)
+{
+	size_t bytes = write_full(_i), header = _i ? 40 : 20;
+
+	ck_assert(packet_sum_is_right(packet, bytes));
+	for (size_t bit = header * 8; bit < bytes * 8; bit++) {
+		packet[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		must(!packet_sum_is_right(packet, bytes));
+		packet[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	packet[header - 1] ^= 1; /* of the destination, which the pseudo-header has */
+	ck_assert(!packet_sum_is_right(packet, bytes));
+}
+END_TEST
+
+START_TEST(the_checksum_of_what_was_not_captured_is_not_judged)
+{
+	size_t bytes = write_full(_i);
+
+	packet[bytes - 2] ^= 1;
+	ck_assert(!packet_sum_is_right(packet, bytes));
+	ck_assert(packet_sum_is_right(packet, bytes - 1));
+}
+END_TEST
+
+/* What follows in another fragment is summed with it. */
+START_TEST(the_checksum_of_a_first_fragment_is_not_judged)
+{
+	size_t bytes = write_full(false);
+
+	packet[30] ^= 1;
+	must(!packet_sum_is_right(packet, bytes));
+	packet[6] |= 0x20;
+	ck_assert_int_eq(packet_parse(packet, bytes, &parsed), PACKET_TCP);
+	ck_assert(packet_sum_is_right(packet, bytes));
 }
 END_TEST
 
@@ -286,6 +326,18 @@ START_TEST(another_ip_version_is_malformed)
 }
 END_TEST
 
+START_TEST(the_unspecified_address_as_source_is_malformed)
+{
+	size_t bytes = write_full(true);
+
+	memset(packet + 8, 0, 15);
+	packet[23] = 1;
+	ck_assert_int_eq(packet_parse(packet, bytes, &parsed), PACKET_TCP);
+	packet[23] = 0;
+	ck_assert_int_eq(packet_parse(packet, bytes, &parsed), PACKET_MALFORMED);
+}
+END_TEST
+
 START_TEST(a_v4_mapped_address_on_the_wire_is_malformed)
 {
 	size_t bytes = write_full(true);
@@ -349,6 +401,23 @@ START_TEST(extension_headers_are_stepped_over)
 		for (size_t captured = 0; captured < bytes - 5; captured++)
 			ck_assert_int_eq(packet_parse(packet, captured, &parsed), PACKET_MALFORMED);
 	}
+}
+END_TEST
+
+/* A first fragment, one that is still on its way by a route, and one that may have a home address; while others are. */
+START_TEST(the_checksum_behind_an_extension_header_is_judged_where_it_can_be)
+{
+	static const struct {
+		uint8_t kind, byte3; /* which says how many segments are left, or that more fragments follow */
+		bool judged;
+	} headers[] = {{0, 0, true}, {43, 0, true}, {43, 1, false}, {44, 0, true}, {44, 1, false}, {60, 0, false}};
+	size_t bytes = write_extended(headers[_i].kind, 1);
+
+	packet[43] = headers[_i].byte3;
+	ck_assert(packet_sum_is_right(packet, bytes));
+	packet[bytes - 1] ^= 1;
+	ck_assert_int_eq(packet_parse(packet, bytes, &parsed), PACKET_TCP);
+	ck_assert_int_eq(packet_sum_is_right(packet, bytes), !headers[_i].judged);
 }
 END_TEST
 
@@ -701,6 +770,9 @@ static Suite *packet_suite(void)
 	tcase_add_loop_test(segments, what_is_written_is_read_again, 0, 2);
 	tcase_add_loop_test(segments, a_bare_segment_is_read_again, 0, 2);
 	tcase_add_loop_test(segments, written_checksums_are_right, 0, 2);
+	tcase_add_loop_test(segments, one_wrong_bit_anywhere_is_a_wrong_checksum, 0, 2);
+	tcase_add_loop_test(segments, the_checksum_of_what_was_not_captured_is_not_judged, 0, 2);
+	tcase_add_test(segments, the_checksum_of_a_first_fragment_is_not_judged);
 	tcase_add_test(segments, ipv4_says_do_not_fragment);
 	tcase_add_loop_test(segments, a_room_of_exactly_the_size_is_enough_and_one_byte_less_is_not, 0, 2);
 	tcase_add_test(segments, a_packet_beyond_65535_bytes_is_not_written);
@@ -718,6 +790,7 @@ static Suite *packet_suite(void)
 	tcase_add_test(lengths, ipv4_options_are_stepped_over);
 	tcase_add_loop_test(lengths, a_tcp_header_length_below_five_words_or_past_the_end_is_malformed, 0, 2);
 	tcase_add_test(lengths, another_ip_version_is_malformed);
+	tcase_add_test(lengths, the_unspecified_address_as_source_is_malformed);
 	tcase_add_loop_test(lengths, a_v4_mapped_address_on_the_wire_is_malformed, 0, 2);
 	tcase_add_loop_test(lengths, another_protocol_is_other, 0, 2);
 	tcase_add_test(lengths, a_later_ipv4_fragment_is_other_and_the_first_is_read);
@@ -725,6 +798,7 @@ static Suite *packet_suite(void)
 
 	suite_add_tcase(suite, extensions);
 	tcase_add_loop_test(extensions, extension_headers_are_stepped_over, 0, 4);
+	tcase_add_loop_test(extensions, the_checksum_behind_an_extension_header_is_judged_where_it_can_be, 0, 6);
 	tcase_add_test(extensions, an_endless_chain_of_extension_headers_is_malformed);
 	tcase_add_test(extensions, the_length_of_an_extension_header_counts);
 	tcase_add_test(extensions, a_payload_length_that_ends_in_the_extension_headers_is_malformed);

@@ -45,10 +45,12 @@ static void report_fill(void)
 	report = (struct report){
 		.version = "0.1.0",
 		.uptime_s = 8000,
+		.rules_restored = 3,
 		.mode = "host",
 		.policy = "enforce",
 		.armed = true,
 		.shards = 2,
+		.orders_refused = 6,
 		.accelerator = {.state = "attached",
 				.why_not = "",
 				.answered = 4000000000,
@@ -125,7 +127,8 @@ static void says(const char *words)
 START_TEST(status_json_has_every_key_of_the_contract)
 {
 	const char *version, *mode, *policy;
-	json_int_t format, uptime, shards, bans, entries, capacity, source_entries, source_capacity;
+	json_int_t format, uptime, shards, bans, restored, entries, capacity, source_entries, source_capacity,
+		orders_refused;
 	const char *state, *names[2], *states[2];
 	json_int_t answered, passed;
 	json_t *list, *counters;
@@ -135,13 +138,13 @@ START_TEST(status_json_has_every_key_of_the_contract)
 	ck_assert_int_eq(
 		json_unpack(
 			json,
-			"{s:I, s:s, s:I, s:s, s:s, s:b, s:I, s:{s:{s:I, s:I !}, s:{s:I, s:I !} !}, s:I, s:{s:s, s:n, s:I, s:I, s:[{s:s, s:s !}, {s:s, s:s !}!] !}, s:o, s:o !}",
+			"{s:I, s:s, s:I, s:s, s:s, s:b, s:I, s:I, s:{s:{s:I, s:I !}, s:{s:I, s:I !} !}, s:I, s:I, s:{s:s, s:n, s:I, s:I, s:[{s:s, s:s !}, {s:s, s:s !}!] !}, s:o, s:o !}",
 			"format", &format, "version", &version, "uptime_s", &uptime, "mode", &mode, "policy", &policy,
-			"armed", &armed, "shards", &shards, "tables", "half_open", "entries", &entries, "capacity",
-			&capacity, "sources", "entries", &source_entries, "capacity", &source_capacity, "bans", &bans,
-			"accelerator", "state", &state, "reason", "answered", &answered, "passed_up", &passed,
-			"interfaces", "name", &names[0], "state", &states[0], "name", &names[1], "state", &states[1],
-			"services", &list, "counters", &counters),
+			"armed", &armed, "shards", &shards, "orders_refused", &orders_refused, "tables", "half_open",
+			"entries", &entries, "capacity", &capacity, "sources", "entries", &source_entries, "capacity",
+			&source_capacity, "bans", &bans, "rules_restored", &restored, "accelerator", "state", &state,
+			"reason", "answered", &answered, "passed_up", &passed, "interfaces", "name", &names[0], "state",
+			&states[0], "name", &names[1], "state", &states[1], "services", &list, "counters", &counters),
 		0);
 	ck_assert_int_eq(format, 1);
 	ck_assert_int_eq(entries, 73);
@@ -149,12 +152,14 @@ START_TEST(status_json_has_every_key_of_the_contract)
 	ck_assert_int_eq(source_entries, 44);
 	ck_assert_int_eq(source_capacity, 4294967295);
 	ck_assert_int_eq(bans, 5);
+	ck_assert_int_eq(restored, 3);
 	ck_assert_str_eq(version, "0.1.0");
 	ck_assert_int_eq(uptime, 8000);
 	ck_assert_str_eq(mode, "host");
 	ck_assert_str_eq(policy, "enforce");
 	ck_assert(armed);
 	ck_assert_int_eq(shards, 2);
+	ck_assert_int_eq(orders_refused, 6);
 	ck_assert_uint_eq(json_array_size(list), 3);
 	ck_assert(json_is_object(counters));
 	ck_assert_str_eq(state, "attached");

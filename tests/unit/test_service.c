@@ -409,7 +409,7 @@ START_TEST(the_largest_values_are_learned_whole)
 	struct tcp_options answer = {.mss = 65535, .wscale = 14, .sack = true, .timestamps = true};
 	struct service_learned learned;
 
-	service_learn(&service, false, &answer, 65535, 15);
+	service_learn(&service, false, &answer, 65535, 15, 0);
 	learned = service_learned(&service, false);
 	ck_assert_uint_eq(learned.mss, 65535);
 	ck_assert_uint_eq(learned.window, 65535);
@@ -431,7 +431,7 @@ START_TEST(each_field_is_learned_without_touching_another)
 	};
 	struct service_learned learned;
 
-	service_learn(&service, false, &alone[_i].answer, alone[_i].window, 15);
+	service_learn(&service, false, &alone[_i].answer, alone[_i].window, 15, 0);
 	learned = service_learned(&service, false);
 	ck_assert_uint_eq(learned.mss, alone[_i].answer.mss);
 	ck_assert_uint_eq(learned.window, alone[_i].window);
@@ -447,14 +447,14 @@ START_TEST(an_option_counts_as_known_only_if_it_was_offered)
 	struct tcp_options bare = {.mss = 1400, .wscale = -1};
 	struct service_learned learned;
 
-	service_learn(&service, false, &full, 100, LEARNED_BASE | LEARNED_SACK);
+	service_learn(&service, false, &full, 100, LEARNED_BASE | LEARNED_SACK, 0);
 	learned = service_learned(&service, false);
 	ck_assert_uint_eq(learned.known, LEARNED_BASE | LEARNED_SACK);
 	ck_assert(learned.sack && !learned.timestamps);
 	ck_assert_int_eq(learned.wscale, -1);
 
-	service_learn(&service, false, &full, 100, 15);
-	service_learn(&service, false, &bare, 200, LEARNED_BASE); /* to a SYN without options */
+	service_learn(&service, false, &full, 100, 15, 0);
+	service_learn(&service, false, &bare, 200, LEARNED_BASE, 0); /* to a SYN without options */
 	learned = service_learned(&service, false);
 	ck_assert_uint_eq(learned.known, 15);
 	ck_assert_uint_eq(learned.mss, 1400);
@@ -462,7 +462,7 @@ START_TEST(an_option_counts_as_known_only_if_it_was_offered)
 	ck_assert_int_eq(learned.wscale, 7);
 	ck_assert(learned.sack && learned.timestamps);
 
-	service_learn(&service, false, &bare, 200, 15); /* a server that wants none any more */
+	service_learn(&service, false, &bare, 200, 15, 0); /* a server that wants none any more */
 	learned = service_learned(&service, false);
 	ck_assert_int_eq(learned.wscale, -1);
 	ck_assert(!learned.sack && !learned.timestamps);
@@ -473,9 +473,9 @@ START_TEST(the_families_are_learned_apart)
 {
 	struct tcp_options v4 = {.mss = 1460, .wscale = 7}, v6 = {.mss = 1440, .wscale = 8, .sack = true};
 
-	service_learn(&service, false, &v4, 1, 15);
+	service_learn(&service, false, &v4, 1, 15, 0);
 	ck_assert_uint_eq(service_learned(&service, true).known, 0);
-	service_learn(&service, true, &v6, 2, 15);
+	service_learn(&service, true, &v6, 2, 15, 0);
 	ck_assert_uint_eq(service_learned(&service, false).mss, 1460);
 	ck_assert_int_eq(service_learned(&service, false).wscale, 7);
 	ck_assert_uint_eq(service_learned(&service, true).mss, 1440);

@@ -170,6 +170,7 @@ START_TEST(memory_is_touched_as_it_is_used)
 	for (size_t i = 0; i < checked_bytes / page_bytes; i++)
 		pages += resident[i] & 1;
 	ck_assert_uint_le(pages * page_bytes, 2 << 20);
+	ck_assert_uint_eq((uintptr_t)last % 64, 0);
 	source_free(large);
 }
 END_TEST
@@ -683,6 +684,16 @@ START_TEST(the_top_of_nothing_is_empty)
 }
 END_TEST
 
+START_TEST(a_top_of_none_is_left_alone)
+{
+	struct source top = {.half_open = 0};
+
+	touch(1)->half_open = 7;
+	ck_assert_uint_eq(source_top(table, &top, 0, SOURCE_BY_HALF_OPEN), 0);
+	ck_assert_uint_eq(top.half_open, 0);
+}
+END_TEST
+
 enum {
 	CROWD = 500
 };
@@ -933,6 +944,7 @@ static Suite *source_suite(void)
 	tcase_add_test(top, the_top_shows_equals_each_once);
 	tcase_add_test(top, the_top_is_of_kept_and_others);
 	tcase_add_test(top, the_top_of_nothing_is_empty);
+	tcase_add_test(top, a_top_of_none_is_left_alone);
 	tcase_add_loop_test(top, the_top_of_many_is_that_of_a_sorted_list, 0, 3);
 	tcase_add_loop_test(top, copies_of_several_tables_are_sorted_in_the_same_order, 0, 3);
 	return suite;

@@ -227,6 +227,42 @@ START_TEST(a_long_random_life_agrees_with_a_plain_list)
 }
 END_TEST
 
+/* In the first stage nobody has been asked again yet, and who lingers waits for nothing. */
+START_TEST(the_one_that_waits_longest_is_of_the_last_stage_but_the_first)
+{
+	static const struct {
+		unsigned stage;
+		bool waits;
+	} stages[] = {{0, false}, {1, true}, {2, true}, {3, true}, {SPLICE_LINGER, false}};
+	struct splice *splice = add(1, 0), *other;
+
+	for (unsigned i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+		splice_enter(table, splice, stages[i].stage, 0);
+		ck_assert_ptr_eq(splice_longest_waiting(table), stages[i].waits ? splice : NULL);
+		ck_assert_ptr_eq(splice_any(table), splice);
+	}
+	other = add(2, 0);
+	splice_enter(table, other, 1, 0);
+	splice_enter(table, splice, 2, 0);
+	ck_assert_ptr_eq(splice_longest_waiting(table), splice);
+}
+END_TEST
+
+START_TEST(who_lingers_does_not_wait_until_it_is_gone_or_begins_anew)
+{
+	struct splice *first = add(1, 0), *second = add(2, 0);
+
+	ck_assert_uint_eq(splice_waiting(table), 2);
+	splice_enter(table, first, SPLICE_LINGER, 0);
+	splice_enter(table, second, SPLICE_LINGER, 0);
+	ck_assert_uint_eq(splice_waiting(table), 0);
+	splice_remove(table, first);
+	ck_assert_uint_eq(splice_waiting(table), 0);
+	splice_enter(table, second, 0, 0);
+	ck_assert_uint_eq(splice_waiting(table), 1);
+}
+END_TEST
+
 static Suite *splice_suite(void)
 {
 	Suite *suite = suite_create("splice");
@@ -242,6 +278,8 @@ static Suite *splice_suite(void)
 	tcase_add_test(entries, a_later_stage_does_not_hide_behind_an_earlier_one);
 	tcase_add_test(entries, a_removed_entry_is_gone_and_its_room_is_used_again);
 	tcase_add_test(entries, a_table_full_of_handovers_refuses_the_newcomer);
+	tcase_add_test(entries, the_one_that_waits_longest_is_of_the_last_stage_but_the_first);
+	tcase_add_test(entries, who_lingers_does_not_wait_until_it_is_gone_or_begins_anew);
 	tcase_add_test(entries, in_a_full_table_the_one_that_lingered_longest_gives_way);
 	tcase_add_test(entries, payloads_do_not_overlap);
 	tcase_add_test(entries, any_gives_each_entry_until_none_is_left);

@@ -761,10 +761,16 @@ START_TEST(the_end_of_the_clock_works)
 }
 END_TEST
 
+static void fresh(void)
+{
+	memset(&tally, 0, sizeof(tally));
+}
+
 static TCase *seconds_tests(void)
 {
 	TCase *seconds = tcase_create("seconds");
 
+	tcase_add_checked_fixture(seconds, fresh, NULL);
 	tcase_add_loop_test(seconds, of_nothing_everything_is_zero, 0, 12);
 	tcase_add_test(seconds, the_first_second_of_the_clock_works);
 	tcase_add_test(seconds, the_last_second_is_the_last_full_one);
@@ -790,6 +796,7 @@ static TCase *sources_tests(void)
 {
 	TCase *sources = tcase_create("sources");
 
+	tcase_add_checked_fixture(sources, fresh, NULL);
 	tcase_add_loop_test(sources, the_distinct_estimate_is_within_three_standard_errors, 0,
 			    sizeof(distinct_counts) / sizeof(distinct_counts[0]));
 	tcase_add_test(sources, few_sources_are_counted_almost_exactly);
@@ -811,6 +818,7 @@ static TCase *sketches_tests(void)
 {
 	TCase *sketches = tcase_create("sketches");
 
+	tcase_add_checked_fixture(sketches, fresh, NULL);
 	tcase_add_test(sketches, the_window_is_this_half_and_the_one_before);
 	tcase_add_test(sketches, the_window_ages_without_a_syn);
 	tcase_add_test(sketches, a_half_that_nobody_sent_in_is_empty);
