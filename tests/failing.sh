@@ -147,7 +147,7 @@ reloaded() { config_write "$(overloaded "$1")" && ctl reload >/dev/null; }
 
 faults_launch() # CONFIG: with netlink sockets that fail as $FAULTS says
 {
-    : >"$FAULTS"
+    faults_file "$FAULTS"
     config_write "$1"
     # The library is not the sanitizer's, and comes before it.
     daemon_launch env NETLINK_FAULTS="$FAULTS" LD_PRELOAD="$TOOLS/netlink_faults.so" \

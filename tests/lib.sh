@@ -29,11 +29,16 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BUILD=$(dirname "$TESTS")/build
-SYNMOATD=$(realpath -m "${SYNMOATD:-$BUILD/synmoatd}")
+# A script that another one runs takes the program itself, not what as_unit() has made of it.
+SYNMOATD=$(realpath -m "${AS_ROOT:-${SYNMOATD:-$BUILD/synmoatd}}")
 SYNMOATCTL=$(realpath -m "${SYNMOATCTL:-$BUILD/synmoatctl}")
 TOOLS=$(realpath -m "${TOOLS:-$BUILD/tests}")
 RESULTS=${RESULTS:-/dev/null}
 read -ra UNDER <<<"${SYNMOATD_UNDER:-}" # e.g. "valgrind --leak-check=full"
+# What synmoatd runs as: unit (a user who is not root, with what systemd/ grants and no more) or root.
+PRIVILEGES=${PRIVILEGES:-unit}
+[ ${#UNDER[@]} -eq 0 ] || PRIVILEGES=root
+UNIT_USER=64321 # has no name, and no group but its own
 
 SRV=smsrv-$$ CLI=smcli-$$ ATK=smatk-$$
 DAEMON_NS=$SRV                  # where synmoatd runs
@@ -45,6 +50,47 @@ DAEMON_PID='' NGINX_PID='' FLOOD_PID='' CROWD_PID='' FAILED=0
 export SRV CLI ATK DAEMON_NS SRV4 SRV6 CLI4 CLI6 WORK NGINX_PID
 chmod 755 "$WORK"
 : >"$WORK/daemon.log"
+
+# unit_capabilities FILE...: those that units grant, as setpriv takes them.
+unit_capabilities()
+{
+    sed -n 's/^CapabilityBoundingSet=//p' "$@" | tr ' ' '\n' | sed 's/^CAP_/,+/' | tr '[:upper:]' '[:lower:]' |
+        tr -d '\n' | sed 's/^/-all/'
+}
+
+# as_unit [GROUP]: SYNMOATD is from now on one that the service manager would have started as systemd/synmoat.service and
+# its drop-in say, in that group.
+as_unit()
+{
+    local capabilities group=${1:-$UNIT_USER}
+    capabilities=$(unit_capabilities "$TESTS/../systemd/synmoat.service" "$TESTS/../systemd/fast.conf")
+    SYNMOATD=$WORK/as-unit/synmoatd
+    mkdir -p "$WORK/as-unit"
+    ln -sf "$SYNMOATCTL" "$WORK/as-unit/synmoatctl"
+    cat >"$SYNMOATD" <<-END
+	#!/bin/sh
+	exec setpriv --reuid $UNIT_USER --regid $group --clear-groups --no-new-privs --bounding-set=$capabilities \
+	    --inh-caps=$capabilities --ambient-caps=$capabilities "$AS_ROOT" "\$@" </proc/net/netfilter/nfnetlink_queue
+	END
+    chmod 755 "$SYNMOATD"
+}
+
+AS_ROOT=$SYNMOATD # what an operator types: root looks at a host with -k
+export AS_ROOT
+[ "$PRIVILEGES" = root ] || as_unit
+# unit_group GROUP: for what comes, the unit has this Group=.
+unit_group() { [ "$PRIVILEGES" = root ] || as_unit "$1"; }
+
+# unit_owns PATH...: as a RuntimeDirectory= or StateDirectory= is its, or a secret that it is to read.
+unit_owns() { [ "$PRIVILEGES" = root ] || chown "$UNIT_USER:$UNIT_USER" "$@"; }
+unit_owns "$WORK" # its sockets are there
+
+# faults_file FILE: no faults as yet, for netlink_faults.so in the daemon, which counts in FILE.count.
+faults_file()
+{
+    : | tee "$1" >"$1.count"
+    unit_owns "$1.count"
+}
 
 # ---- results
 
@@ -244,6 +290,7 @@ stat_get() { ctl status --json | jq -r "$1"; }
 stat_is() { [ "$(stat_get "$1" 2>/dev/null)" = true ]; } # JQ_EXPR that says true or false
 counter() { stat_get ".counters.$1"; }
 counted() { [ "$(counter "$1")" -ge "$2" ]; } # COUNTER AT_LEAST
+sanitized() { ldd "$AS_ROOT" | grep -q libasan; } # what memory it has, and its speed, are not its own then
 log_says() { grep -q -- "$1" "$WORK/daemon.log"; }
 log_lines() { grep -c -- "$1" "$WORK/daemon.log"; }
 # told EVENT [JQ_EXPR]: among the last events is one such, of which that is true.

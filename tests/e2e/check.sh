@@ -12,7 +12,7 @@ host_up()
     in_srv sysctl -qw net.ipv4.tcp_syncookies=1
 }
 
-preflight() { in_srv "${BY[@]}" "$SYNMOATD" -c "$WORK/synmoat.conf" -k >"$WORK/said" 2>"$WORK/errors"; }
+preflight() { in_srv "${BY[@]}" "$AS_ROOT" -c "$WORK/synmoat.conf" -k >"$WORK/said" 2>"$WORK/errors"; }
 BY=() # what runs it
 
 # says CODE LEVEL WHAT [TEXT]: the pre-flight ends so, and has such a line, with the text in it.
@@ -69,10 +69,10 @@ config_write $'\nbacklog = { arm_percent = 0; };'
 check "a bad configuration: the line, and what is allowed" says 1 fault config ':2: backlog.arm_percent is 0: allowed'
 check "a bad configuration: the host is looked at all the same" told ok syncookies
 config_write ''
-in_srv "$SYNMOATD" -c "$WORK/none.conf" -k >"$WORK/said" 2>&1
+in_srv "$AS_ROOT" -c "$WORK/none.conf" -k >"$WORK/said" 2>&1
 check "a configuration that is not there" told fault config "$WORK/none.conf"
-usage() { local code=0; in_srv "$SYNMOATD" "$@" >/dev/null 2>&1 || code=$?; [ $code -eq 2 ]; }
-preflight_json() { in_srv "$SYNMOATD" -c "$WORK/synmoat.conf" -k -j | says_true "$1"; }
+usage() { local code=0; in_srv "$AS_ROOT" "$@" >/dev/null 2>&1 || code=$?; [ $code -eq 2 ]; }
+preflight_json() { in_srv "$AS_ROOT" -c "$WORK/synmoat.conf" -k -j | says_true "$1"; }
 check "JSON" preflight_json '.checks | length > 8 and all(.[]; has("level") and has("what") and has("text"))'
 check "-j without -k is a mistake" usage -j
 
@@ -340,7 +340,7 @@ in_srv nft delete table inet other
 
 show() { ctl config show >"$WORK/shown.conf"; }
 show_takes() { show && takes "$WORK/shown.conf"; }
-takes() { in_srv "$SYNMOATD" -t -c "$1" >/dev/null; }
+takes() { in_srv "$AS_ROOT" -t -c "$1" >/dev/null; }
 full_config='policy = "observe"; allow = [ "192.0.2.0/24" ]; backlog = { arm_percent = 95; hold_s = 1; };
     services = ( { name = "web"; ports = [80, 443]; limit = 99; }, { name = "six"; address = "2001:db8::1"; ports = [81]; } );
     queues = { shards = 1; first = 100; };'
@@ -370,7 +370,7 @@ python3 -c 'print("table inet many { chain many {"); [print("counter " * 110) fo
 ctl check >"$WORK/said"
 check "too many rules of others: a daemon that protects does not read them all" told warning rules 'too many to be read'
 check "too many rules of others: nor does it know of zones then" test -z "$(grep zones "$WORK/said")"
-in_srv "$SYNMOATD" -c "$WORK/first.conf" -k >"$WORK/said"
+in_srv "$AS_ROOT" -c "$WORK/first.conf" -k >"$WORK/said"
 check "too many rules of others: the pre-flight reads them all" told ok rules
 in_srv nft delete table inet many
 check "a clean stop" daemon_stop

@@ -316,6 +316,7 @@ topo_up
 NGINX_LISTEN='listen 8080; listen [::]:8080; listen 2525;' nginx_start 128
 cp "$SYNMOATCTL" "$PROGRAM" && chmod 755 "$PROGRAM"
 ACCELERATOR=auto # so that there is an interface to tell of
+unit_group games
 daemon_start "$SERVICES $LISTS
     control = { socket = \"$SOCKET\"; group = \"games\"; };
     rate_limit = { connections_per_s = 5; burst = 10; action = \"drop\"; ban_s = 600; };" || exit 1

@@ -37,6 +37,8 @@ host_start()
 {
     local mounts="mount --bind $WORK/etc /etc && mount --bind $WORK/run /run && mount --bind $WORK/state /var/lib"
     rm -rf "$WORK/run/synmoat"
+    mkdir "$WORK/run/synmoat"
+    unit_owns "$WORK/run/synmoat"
     echo "$1" >"$WORK/etc/synmoat/synmoat.conf"
     daemon_launch unshare -m bash -c "$mounts && exec '$SYNMOATD'"
 }
@@ -196,6 +198,7 @@ check "and the daemon is as well as before" daemon_stop
 
 mkdir -p "$WORK/state/synmoat"
 (umask 077; echo "0 $(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n')" >"$WORK/state/synmoat/secret")
+unit_owns -R "$WORK/state/synmoat"
 host_start "$SHARED" || exit 1
 while IFS=$'\t' read -r place command <&3; do given "$place" "$command"; done 3<"$WORK/secret"
 check "a gateway's daemon is as well as before" daemon_stop

@@ -40,6 +40,8 @@ host_up()
     mkdir -p "$WORK"/{etc,run}
     cp -a /etc/. "$WORK/etc"
     rm -rf "$WORK/etc/synmoat"
+    mkdir "$WORK/run/synmoat"
+    unit_owns "$WORK/run/synmoat"
     topo_up
     in_srv sysctl -qw net.ipv4.tcp_syncookies=1 # the kernel's default, for when synmoatd is gone
     nginx_start $BACKLOG

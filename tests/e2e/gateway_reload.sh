@@ -260,6 +260,7 @@ secrets()
     HOST=$REAL4
     in_gw sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0
     (umask 077; echo "0 $(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')" >"$WORK/secret")
+    unit_owns "$WORK/secret"
     daemon_start "$(secret '')" || return
     check "secret: at first it is our own" test "$(epoch shared)" = false
     own=$(epoch fingerprint)

@@ -72,7 +72,7 @@ start_both() # a configuration each: the files are copies, as on two hosts
         synmoatd_start "$gw" "$(gateway_config drop "$WORK/$(side "$gw")/secret")" || exit 1
     done
 }
-copy_secret() { (umask 077; cp "$WORK/a/secret" "$WORK/b/secret"); }
+copy_secret() { (umask 077; cp "$WORK/a/secret" "$WORK/b/secret"); unit_owns "$WORK/b" "$WORK/b/secret"; }
 epoch_of() { gw_ctl "$1" secret show-epoch --json | jq -r ".$2"; } # NS FIELD
 in_epoch() { [ "$(epoch_of "$1" epoch)" -ge "$2" ]; } # NS EPOCH
 same_fingerprint() { [ "$(epoch_of "$A" "epoch, .fingerprint" | paste -s)" = "$(epoch_of "$B" "epoch, .fingerprint" | paste -s)" ]; }

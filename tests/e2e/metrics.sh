@@ -265,6 +265,7 @@ at_restart()
     check "restart: the log says so" log_says 'at a restart only: .*metrics'
     check "restart: a clean stop" daemon_stop
     check "restart: the port is free again" fails answers_with 200 "$URL"
+    in_srv sysctl -qw net.ipv4.ip_unprivileged_port_start=80 # it has no CAP_NET_BIND_SERVICE
     daemon_start "$WEB metrics = { listen = \"127.0.0.1:80\"; };" 2>/dev/null
     check "a port that is taken: no start" gone "$DAEMON_PID"
     check "a port that is taken: the log says so" log_says 'metrics.listen: port 80: Address already in use'

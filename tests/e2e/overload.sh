@@ -85,8 +85,12 @@ spills_not() { ! spills; }
 daemon_start "services = ( { name = \"web\"; address = \"any\"; ports = [80]; } ); $ONE_SHARD" || exit 1
 ctl arm web >/dev/null
 check "an armed service: SYNs may spill" wait_until 5 spills
-in_daemon nft 'table inet filter { chain output { type filter hook output priority filter; policy drop;
-    ct state established,related accept; meta l4proto icmpv6 accept; }; }'
+forbid_cookies()
+{
+    in_daemon nft 'table inet filter { chain output { type filter hook output priority filter; policy drop;
+        ct state established,related accept; meta l4proto icmpv6 accept; }; }'
+}
+forbid_cookies
 check "cookies cannot be sent: clients are served" test "$(requests 5 3 "$SRV4")" -eq 5
 check "cookies cannot be sent: no SYN may spill" wait_until 5 spills_not
 in_daemon nft delete table inet filter
@@ -108,3 +112,20 @@ flood_stop
 check "a group that is taken: every SYN has exactly one outcome" wait_until 5 syns_add_up
 check "a group that is taken: a clean stop" daemon_stop
 kill "$OTHER_PID"
+
+# That cookies cannot be sent is not missed in the midst of a flood either, when every batch is full. Last, for the backlog
+# is full then.
+none_passed() { stat_is '.counters | .syn_accepted + .syn_direct == 0'; }
+passed_some() { stat_is '.counters | .syn_accepted + .syn_direct > 0'; }
+daemon_start 'services = ( { name = "web"; address = "any"; ports = [80]; } ); on_overload = "drop-armed";
+    queues = { shards = 1; spill = "off"; };' || exit 1
+ctl arm web >/dev/null
+wait_until 5 armed 80
+flood_start 400000 30 "$SRV4" 80
+check "a flood: it is challenged" wait_until 10 counted syn_challenged 10000
+check "a flood: none of it passes" none_passed
+forbid_cookies
+check "a flood whose cookies cannot be sent any more: SYNs pass" wait_until 10 passed_some
+flood_stop
+in_daemon nft delete table inet filter
+check "a flood whose cookies cannot be sent any more: a clean stop" daemon_stop

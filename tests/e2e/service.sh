@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash source-path=SCRIPTDIR source=../lib.sh
 # As a service: what the service manager is told, a watchdog that a stuck shard misses, and a user who is not root.
+PRIVILEGES=root # each daemon here is told what it may
 . "$(dirname "$0")/../lib.sh"
 
 UNIT=$TESTS/../systemd/synmoat.service

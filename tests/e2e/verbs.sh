@@ -166,6 +166,7 @@ permissions()
     changes_nothing "access for everybody" as_nobody
     check "access for everybody: a clean stop" daemon_stop
 
+    unit_group games
     daemon_start "$TWO
         control = { socket = \"$WORK/ctl.sock\"; group = \"games\"; };" || exit 1
     check "with a group: a stranger cannot even look" exits 4 as_nobody status

@@ -16,9 +16,9 @@ xdp_config() { echo "accelerator = \"xdp\"; xdp = { ${INTERFACES:-$BOTH} mode = 
 WEB='services = ( { name = "web"; ports = [80]; } );'
 ALWAYS='services = ( { name = "web"; ports = [80]; cookies = "always"; } );'
 
-if ! unshare -n "$SYNMOATD" -k -c <(INTERFACES='interfaces = [ ];' xdp_config "metrics = { }; queues = { first = 20000; };") 2>/dev/null |
+if ! unshare -n "$AS_ROOT" -k -c <(INTERFACES='interfaces = [ ];' xdp_config "metrics = { }; queues = { first = 20000; };") 2>/dev/null |
     grep -q 'accelerator: XDP'; then
-    skip "the XDP tier" "$(unshare -n "$SYNMOATD" -k -c <(xdp_config) 2>&1 | grep 'accelerator:')"
+    skip "the XDP tier" "$(unshare -n "$AS_ROOT" -k -c <(xdp_config) 2>&1 | grep 'accelerator:')"
     exit 0
 fi
 
@@ -99,7 +99,7 @@ for dev in eth8 eth9; do
     check "check: an interface that is not there, $dev" checks_say warning "there is no interface $dev, which"
     check "a line of the log for it" test "$(log_lines "there is no interface $dev, which")" -eq 1
 done
-check "-k says so, too" grep -q 'accelerator: there is no interface eth9' <(in_srv "$SYNMOATD" -k -c "$WORK/synmoat.conf")
+check "-k says so, too" grep -q 'accelerator: there is no interface eth9' <(in_srv "$AS_ROOT" -k -c "$WORK/synmoat.conf")
 daemon_stop
 daemon_start "$(xdp_config "$ALWAYS deny = [ \"12.1.0.0/16\", \"12.2.0.1\" ]; allow = [ \"12.2.0.0/16\" ];")" || exit 1
 check "clients are served, each by a cookie" test "$(requests 20 3 "$SRV4")" -eq 20
@@ -275,7 +275,7 @@ wait_until 2 other_there
 daemon_start "$(xdp_config "$QUICK $WEB")" || exit 1
 check "check: another's program, before it matters" checks_say warning 'eth1 has an XDP program of another'
 check "check: on the other ours can be" checks_say ok 'XDP is ready for eth0, and detached: nothing needs it'
-check "-k says so, too" grep -q 'warning accelerator: eth1 has an XDP program of another' <(in_srv "$SYNMOATD" -k -c "$WORK/synmoat.conf")
+check "-k says so, too" grep -q 'warning accelerator: eth1 has an XDP program of another' <(in_srv "$AS_ROOT" -k -c "$WORK/synmoat.conf")
 fetch "$CLI4" "$SRV4"
 flood_start $RATE 60 "$SRV4" 80
 check "another's program is told of" wait_until 5 told xdp-not-there '.fields.interface == "eth1"'
@@ -311,7 +311,7 @@ check "once" test "$(ctl events --last 256 --json | jq '[.events[] | select(.eve
 check "in the status" stat_is '.accelerator.interfaces | any(.name == "tun7" and .state == "no Ethernet")'
 check "by check" grep -q 'warning accelerator: tun7 is no Ethernet link' <(ctl check)
 check "before a start, too" grep -q 'warning accelerator: tun7 is no Ethernet link' \
-    <(in_srv "$SYNMOATD" -k -c "$WORK/synmoat.conf" 2>&1)
+    <(in_srv "$AS_ROOT" -k -c "$WORK/synmoat.conf" 2>&1)
 check "it is on the other" wait_until 2 attached '"eth0"'
 check "a clean stop beside a tunnel" daemon_stop
 
@@ -339,13 +339,16 @@ check "native: a clean stop" daemon_stop
 few_rights() { setpriv --bounding-set=-all,+net_admin,+net_raw --inh-caps=-all "$@"; }
 config_write "$(xdp_config "$ALWAYS")"
 check "accelerator = xdp: no start without the capabilities" \
-    grep -q 'accelerator = "xdp": the daemon has no CAP_BPF and CAP_PERFMON' <(in_srv bash -c "$(declare -f few_rights); few_rights $SYNMOATD -c $WORK/synmoat.conf" 2>&1)
-tested() { in_srv setpriv --bounding-set=-all,+net_admin,+net_raw"$1" --inh-caps=-all "$SYNMOATD" -t -c "$WORK/synmoat.conf" 2>&1; } # ,+MORE
+    grep -q 'accelerator = "xdp": the daemon has no CAP_BPF and CAP_PERFMON' <(in_srv bash -c "$(declare -f few_rights); few_rights $AS_ROOT -c $WORK/synmoat.conf" 2>&1)
+tested() { in_srv setpriv --bounding-set=-all,+net_admin,+net_raw"$1" --inh-caps=-all "$AS_ROOT" -t -c "$WORK/synmoat.conf" 2>&1; } # ,+MORE
 check "-t refuses it, too" grep -q 'accelerator = "xdp": the daemon has no CAP_BPF and CAP_PERFMON' <(tested "")
 check "-t with them: it is fine" grep -q 'configuration OK' <(tested ,+bpf,+perfmon)
 config_write "accelerator = \"auto\"; $ALWAYS"
 check "-t: auto asks for nothing" grep -q 'configuration OK' <(tested "")
-daemon_launch setpriv --bounding-set=-all,+net_admin,+net_raw --inh-caps=-all "$SYNMOATD" -c "$WORK/synmoat.conf" || exit 1
+chown "$UNIT_USER" "$WORK"
+MAY=-all,+net_admin,+net_raw
+daemon_launch setpriv --reuid "$UNIT_USER" --regid "$UNIT_USER" --clear-groups --bounding-set=$MAY --inh-caps=$MAY --ambient-caps=$MAY \
+    "$AS_ROOT" -c "$WORK/synmoat.conf" || exit 1
 check "accelerator = auto: a start, and one line that says why" test "$(log_lines 'no XDP: the daemon has no CAP_BPF and CAP_PERFMON')" -eq 1
 check "an event, too" told xdp-unavailable
 check "the status has it" stat_is '.accelerator | .state == "unavailable" and (.reason | test("CAP_BPF"))'

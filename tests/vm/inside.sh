@@ -5,6 +5,7 @@
 # What check-vm runs inside: a package's life on a real Debian, as its admin sees it. The host itself is the server, with
 # sshd and nginx as Debian sets them up; the client and the attacker of lib.sh are namespaces beside it. There is no
 # hardware virtualization: everything takes ten times as long, so waits are long and floods are small.
+PRIVILEGES=root # the service manager itself takes care of that
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=../flooding.sh
 . "$TESTS/flooding.sh"
@@ -100,6 +101,16 @@ service_unit()
     check "its system calls are filtered" process_has Seccomp 2
     check "systemd-analyze finds no fault with the unit" unit_is_right
     check "its exposure is 1.8 at most" exposure_at_most 1.8
+    writable_to_it >"$WORK/writable"
+    check "it can write to its own directories" grep -qx /run/synmoat "$WORK/writable"
+    check "and, but for a /tmp that nobody else sees, nowhere else" \
+        not grep -vE '^/(run/synmoat|var/lib/synmoat|tmp|var/tmp)(/|$)' "$WORK/writable"
+}
+# Files and directories, as the service sees them: in its mount namespace, by its user.
+writable_to_it()
+{
+    nsenter -t "$(unit MainPID)" -m setpriv --reuid synmoat --regid synmoat --clear-groups --bounding-set=-all --inh-caps=-all \
+        find / \( -path /proc -o -path /sys \) -prune -o \( -type f -o -type d \) -writable -print 2>/dev/null
 }
 process_has() { [[ $STATUS =~ (^|[[:space:]])$1:[[:space:]]*$2([[:space:]]|$) ]]; } # KEY VALUE
 unit_is_right() { ! systemd-analyze verify --man=no synmoat.service 2>&1 | grep -i synmoat; }
