@@ -57,7 +57,7 @@ struct kept_secrets {
 	struct cookie_secret secret;
 	struct secret_file masters;   /* what it is made of, when others share it; else none */
 	struct secret_file read;      /* a file that is being read */
-	struct cookie_secret derived; /* of the masters, for now */
+	struct cookie_secret derived; /* of the masters, at this moment */
 	struct {
 		_Alignas(64) struct cookie_secret secret;
 	} shards[WORKERS_MAX]; /* what each of them makes cookies with */
