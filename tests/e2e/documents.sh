@@ -103,8 +103,8 @@ given() # PLACE COMMAND
     prepare "$command"
     if [[ $command == *'| grep -c '* ]]; then # which fails when it counts none
         check "$1: $2" on_host "{ $command; } | grep -x '[0-9]*'"
-    elif [[ $command == *' --follow' ]]; then # until somebody ends it
-        check "$1: $2" on_host "timeout 1 $command; [ \$? -eq 124 ]"
+    elif [[ $command == *' --follow' ]]; then # until somebody ends it; timeout's SIGCONT after SIGTERM can hang a leak checker
+        check "$1: $2" on_host "timeout -s KILL 1 $command; [ \$? -eq 137 ]"
     elif [[ $command == 'synmoatctl top' ]]; then # until q is pressed; what is pressed before it is up is forgotten
         check "$1: $2" on_host "while sleep 0.2; do printf q; done | TERM=xterm script -qec '$command' /dev/null"
     else
