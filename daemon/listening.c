@@ -12,13 +12,14 @@
 #define LISTENERS_EVERY_NS NSEC_PER_SEC
 #define HALF_OPEN_COST 50
 
-/* Nobody but us counts what is half-open behind this host. */
+/* Nobody but us counts what is half-open behind this host, nor where sock_diag fails: what it told last does not last. */
 static void take_our_count(struct registry *registry)
 {
 	for (unsigned i = 0; i < registry->service_count; i++) {
 		struct service *service = &registry->services[i];
 
-		service->kernel_held = service->half_open;
+		service->kernel_young = 0;
+		service->kernel_held = 0;
 		service->begun_since = 0;
 	}
 }
@@ -57,8 +58,8 @@ void supervisor_read_half_open(struct supervisor *supervisor)
 		supervisor_tell(supervisor, &event);
 	}
 	if (error)
-		return;
-	for (unsigned i = 0; i < registry->service_count; i++) {
+		take_our_count(registry);
+	for (unsigned i = 0; !error && i < registry->service_count; i++) {
 		registry->services[i].kernel_young = all_ours ? counts[i].young : 0;
 		registry->services[i].kernel_held = counts[i].all;
 		registry->services[i].begun_since -= begun[i];

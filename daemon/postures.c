@@ -37,7 +37,7 @@ static uint32_t half_open_of(const struct service *service)
 
 static bool backlog_presses(const struct service *service)
 {
-	return service->in_use && half_open_of(service) >= service->arm_at;
+	return service->in_use && service_presses(service, half_open_of(service));
 }
 
 static bool is_quiet(const struct incident *incident)
@@ -101,7 +101,7 @@ static struct observation observation_of(struct supervisor *supervisor, unsigned
 	bool armed = service->posture == SERVICE_ARMED;
 	bool attacked = armed && service_cookies(service) == SERVICE_COOKIES_AUTO;
 	bool pressed_before = service->pressed_since_ns;
-	bool pressed = service->in_use && (attacked || look->load >= service->arm_at);
+	bool pressed = service->in_use && (attacked || service_presses(service, look->load));
 
 	if (!pressed)
 		service->pressed_since_ns = 0;
@@ -120,7 +120,7 @@ static struct observation observation_of(struct supervisor *supervisor, unsigned
 		.pressed = pressed,
 		.pressed_before = pressed_before,
 		.greedy = now_ns < service->wary_until_ns,
-		.crowded = look->load >= service->crowd_at,
+		.crowded = service_crowded(service, look->load),
 		.accept_queue_full = service->accept_queue_full,
 		.accept_queue_was_full =
 			service->accept_queue_full_ns && now_ns - service->accept_queue_full_ns < CHARACTER_LINGER_NS,
@@ -202,12 +202,11 @@ static struct verdict decide(struct supervisor *supervisor, unsigned index, uint
 	return verdict;
 }
 
-/* Its backlog may have been full before we came. */
+/* Its backlog may have been full before we came, or at once when it came back: then it answers none of the SYNs that are
+ * followed to see the answer. */
 static bool is_silent(const struct service *service)
 {
-	bool known = !service->host_bits && service->answers != SERVICE_ANSWERS_NOT_YET;
-
-	return service->behind && !known && backlog_presses(service);
+	return service->behind && !service_may_be_answered_for(service) && backlog_presses(service);
 }
 
 /* Open: without the rules no cookie is sent. SYNs do not wait for them until they are tried again. */

@@ -38,21 +38,6 @@ enum service_cookies service_cookies(const struct service *service)
 	return service->override == SERVICE_OVERRIDE_ARM ? SERVICE_COOKIES_ALWAYS : service->cookies;
 }
 
-bool service_trips(const struct service *service, uint32_t load)
-{
-	if (!service_may_be_answered_for(service))
-		return false;
-	switch ((enum service_patience)atomic_load_explicit(&service->patience, memory_order_relaxed)) {
-	case SERVICE_ARMS_AT_ONCE:
-		return load >= atomic_load_explicit(&service->arm_at, memory_order_relaxed);
-	case SERVICE_ARMS_WHEN_CROWDED:
-		return load >= atomic_load_explicit(&service->crowd_at, memory_order_relaxed);
-	case SERVICE_ARMS_NEVER:
-		break;
-	}
-	return false;
-}
-
 uint32_t service_held(const struct service *service)
 {
 	int64_t held = (int64_t)atomic_load_explicit(&service->kernel_held, memory_order_relaxed) +
@@ -60,6 +45,41 @@ uint32_t service_held(const struct service *service)
 	uint32_t half_open = atomic_load_explicit(&service->half_open, memory_order_relaxed);
 
 	return held > half_open ? (uint32_t)held : half_open;
+}
+
+/* What we have given up the kernel goes on asking for, up to a minute, as long as that is half a backlog or less
+ * (reqsk_timer_handler() in net/ipv4/inet_connection_sock.c). Only half of `arm_at` of ours at once makes that a pressure. */
+static bool is_nearly_full(const struct service *service, uint32_t load)
+{
+	uint32_t arm_at = atomic_load_explicit(&service->arm_at, memory_order_relaxed);
+
+	return load >= arm_at - arm_at / 2 &&
+	       service_held(service) >= atomic_load_explicit(&service->crowd_at, memory_order_relaxed);
+}
+
+bool service_presses(const struct service *service, uint32_t load)
+{
+	return load >= atomic_load_explicit(&service->arm_at, memory_order_relaxed) || is_nearly_full(service, load);
+}
+
+bool service_crowded(const struct service *service, uint32_t load)
+{
+	return load >= atomic_load_explicit(&service->crowd_at, memory_order_relaxed) || is_nearly_full(service, load);
+}
+
+bool service_trips(const struct service *service, uint32_t load)
+{
+	if (!service_may_be_answered_for(service))
+		return false;
+	switch ((enum service_patience)atomic_load_explicit(&service->patience, memory_order_relaxed)) {
+	case SERVICE_ARMS_AT_ONCE:
+		return service_presses(service, load);
+	case SERVICE_ARMS_WHEN_CROWDED:
+		return service_crowded(service, load);
+	case SERVICE_ARMS_NEVER:
+		break;
+	}
+	return false;
 }
 
 void service_wary_until(struct service *service, uint64_t until_ns)
@@ -94,13 +114,14 @@ enum service_posture service_next(struct service *service, const struct service_
 	enum service_cookies cookies = service_cookies(service);
 	bool never = cookies == SERVICE_COOKIES_NEVER;
 	bool trips = cookies == SERVICE_COOKIES_AUTO && service_trips(service, load);
+	bool calm = never || (load < service->disarm_at && !trips);
 	bool wary = !never && now_ns < atomic_load_explicit(&service->wary_until_ns, memory_order_relaxed);
 
 	if (cookies == SERVICE_COOKIES_ALWAYS)
 		return SERVICE_ARMED;
 	switch (posture) {
 	case SERVICE_ARMED:
-		if (!calm_for(service, never || load < service->disarm_at, never ? 0 : timing->hold_ns, now_ns))
+		if (!calm_for(service, calm, never ? 0 : timing->hold_ns, now_ns))
 			return SERVICE_ARMED;
 		return wary ? SERVICE_WARY : SERVICE_DRAINING;
 	case SERVICE_WARY:

@@ -4,6 +4,7 @@
  * The rules, first match counts:
  *
  *   calm                  Nothing presses: neither half-open connections nor unanswered cookies have reached `arm_at`.
+ *                         (Half of it is enough beside old entries of the kernel's: service_presses().)
  *                         However high the rate: a rate alone harms nobody, and to arm on it would tax every client.
  *                         But a few-source flood if a source holds so much that it is challenged on its own account.
  *   as before             It pressed before, too, and was a flood, or the service is armed for whatever it was, and what is new in the window
@@ -70,11 +71,11 @@ struct observation {
 	uint32_t elsewhere;                /* SYNs in the window that no sketch knows */
 	uint32_t arm_at;                   /* entries: what it takes to press */
 	uint64_t pressed_ns;               /* for so long without a break */
-	bool pressed;                      /* half-open, and while armed unanswered cookies, at or above arm_at */
-	bool greedy;                       /* a source is challenged on its own account */
-	bool crowded;                      /* half-open at or above a higher threshold: a full backlog is near */
-	bool accept_queue_full;            /* the listener's, now (sock_diag) */
-	bool accept_queue_was_full;        /* now, or in the last CHARACTER_LINGER_NS */
+	bool pressed;               /* service_presses(), by what is half-open, and while armed unanswered cookies */
+	bool greedy;                /* a source is challenged on its own account */
+	bool crowded;               /* service_crowded(): a full backlog is near */
+	bool accept_queue_full;     /* the listener's, now (sock_diag) */
+	bool accept_queue_was_full; /* now, or in the last CHARACTER_LINGER_NS */
 	bool armed;
 	bool pressed_before;   /* at the last observation */
 	enum character before; /* what it was last said to be: struct incident's `character` */

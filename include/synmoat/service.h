@@ -100,17 +100,18 @@ struct service {
 	_Atomic uint64_t wary_until_ns;  /* a source is, or was until then, challenged on its own account */
 	_Atomic uint64_t spilled_ns;     /* when a source that is not noted last got a cookie; 0 = never */
 	_Atomic uint64_t ahead_until_ns; /* until then anybody may hold a cookie: of XDP, or of a SYN that spilled */
-	_Atomic uint8_t posture;         /* enum service_posture */
-	_Atomic uint8_t patience;        /* enum service_patience */
-	_Atomic bool exempt;             /* nobody is challenged on its account: cookies = never */
-	_Atomic bool everybody;          /* proven sources are, too: cookies = always */
-	_Atomic bool untracked;          /* conntrack is told not to see it (notrack): a handover cannot be */
-	_Atomic uint64_t learned[2];     /* packed struct service_learned: [0] IPv4, [1] IPv6 */
-	_Atomic uint64_t unscaled_until_ns[2]; /* until then no window scale is announced: service_announced() */
-	_Atomic bool behind;                   /* the server is behind this host, and what it answers tells about it: */
-	_Atomic uint8_t answers;               /* enum service_answers */
-	_Atomic uint64_t answered_ns;          /* when a SYN-ACK last came; 0 = never */
-	_Atomic uint32_t unanswered; /* handovers in a row without one, although their clients had sent data */
+	_Atomic uint64_t ahead_or_stray_until_ns; /* the same of XDP, while strays pass */
+	_Atomic uint8_t posture;                  /* enum service_posture */
+	_Atomic uint8_t patience;                 /* enum service_patience */
+	_Atomic bool exempt;                      /* nobody is challenged on its account: cookies = never */
+	_Atomic bool everybody;                   /* proven sources are, too: cookies = always */
+	_Atomic bool untracked;                   /* conntrack is told not to see it (notrack): a handover cannot be */
+	_Atomic uint64_t learned[2];              /* packed struct service_learned: [0] IPv4, [1] IPv6 */
+	_Atomic uint64_t unscaled_until_ns[2];    /* until then no window scale is announced: service_announced() */
+	_Atomic bool behind;          /* the server is behind this host, and what it answers tells about it: */
+	_Atomic uint8_t answers;      /* enum service_answers */
+	_Atomic uint64_t answered_ns; /* when a SYN-ACK last came; 0 = never */
+	_Atomic uint32_t unanswered;  /* handovers in a row without one, although their clients had sent data */
 
 	bool in_use; /* the supervisor's from here on */
 	bool fresh;  /* new in its slot: what is known there is of another */
@@ -121,9 +122,9 @@ struct service {
 	bool accept_queue_full; /* of one of its listeners: the server does not take what is ready */
 	uint64_t accept_queue_full_ns; /* last time it was; 0 = never */
 	uint64_t listened_ns;          /* last time it was */
-	uint64_t calm_since_ns;        /* 0 = load is not below disarm_at */
+	uint64_t calm_since_ns;        /* 0 = load is not below disarm_at, or would arm again */
 	uint64_t since_ns;             /* of the posture */
-	uint64_t pressed_since_ns;     /* load is at or above arm_at; 0 = it is not */
+	uint64_t pressed_since_ns;     /* service_presses(); 0 = it does not */
 	uint32_t learned_limit;        /* behind this host: the most entries that the server has been seen to bear */
 	bool said_elsewhere;           /* the log has heard that its answers do not come by */
 };
@@ -150,6 +151,11 @@ enum service_cookies service_cookies(const struct service *service);
 
 /* Whether `load` (half-open entries) arms the service, as things stand. Any thread. */
 bool service_trips(const struct service *service, uint32_t load);
+
+/* Whether `load` is at or above `arm_at`, or `crowd_at`. Half of `arm_at` is enough for both when what the kernel holds, old
+ * entries included, is at or above `crowd_at`. Any thread. */
+bool service_presses(const struct service *service, uint32_t load);
+bool service_crowded(const struct service *service, uint32_t load);
 
 /* Entries that the kernel holds by now, as far as is known. Any thread. */
 uint32_t service_held(const struct service *service);

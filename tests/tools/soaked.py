@@ -73,7 +73,7 @@ def main():
     say(len(quiet) >= 4 and floods, f"measured: {len(rows)} windows, {len(quiet)} quiet, {len(floods)} of a flood")
     if len(quiet) < 4:
         return
-    for column in ("rss_kb", "pss_kb"):
+    for column in ("rss_kb", "anon_kb"):
         memory_is_flat(rows, column)
     is_as_before(quiet, "fds", 1, 4)  # followers come and go
     is_as_before(quiet, "threads", 1, 0)

@@ -65,6 +65,55 @@ END_TEST
 
 /* ---- patience ---- */
 
+/* Half a backlog may be left there by the last flood. */
+START_TEST(old_entries_of_the_kernel_count_once_there_are_many_new_ones)
+{
+	service.kernel_held = 76;
+	service.begun_since = 31; /* crowd_at is 108 */
+	service.patience = _i ? SERVICE_ARMS_WHEN_CROWDED : SERVICE_ARMS_AT_ONCE;
+	ck_assert(!service_trips(&service, 32));
+	ck_assert(!service_presses(&service, 63));
+	ck_assert(!service_crowded(&service, 107));
+	service.begun_since++;
+	ck_assert(service_trips(&service, 32));
+	ck_assert(service_presses(&service, 32));
+	ck_assert(service_crowded(&service, 32));
+	ck_assert(!service_trips(&service, 31)); /* others, who are not for us to stop */
+	ck_assert(!service_presses(&service, 31));
+	ck_assert(!service_crowded(&service, 31));
+	service.patience = SERVICE_ARMS_NEVER;
+	ck_assert(!service_trips(&service, 32));
+}
+END_TEST
+
+START_TEST(old_entries_of_the_kernel_alone_never_press)
+{
+	for (uint32_t limit = 1; limit < 12; limit++) {
+		service_set_limit(&service, limit, &thresholds);
+		service.kernel_held = limit;
+		ck_assert(!service_trips(&service, 0));
+		ck_assert(!service_presses(&service, 0));
+		ck_assert(!service_crowded(&service, 0));
+		ck_assert(service_presses(&service, service.arm_at));
+	}
+}
+END_TEST
+
+START_TEST(what_would_arm_again_does_not_disarm)
+{
+	static const struct service_thresholds near = {.arm_percent = 50, .crowd_percent = 85, .disarm_percent = 40};
+
+	service_set_limit(&service, 128, &near);
+	service_enter(&service, SERVICE_ARMED, START_NS);
+	service.kernel_held = 108;
+	ck_assert_int_eq(next(32, START_NS), SERVICE_ARMED);
+	ck_assert_int_eq(next(32, START_NS + 2 * HOLD_NS), SERVICE_ARMED);
+	service.kernel_held = 107;
+	ck_assert_int_eq(next(32, START_NS + 3 * HOLD_NS), SERVICE_ARMED);
+	ck_assert_int_eq(next(32, START_NS + 4 * HOLD_NS), SERVICE_DRAINING);
+}
+END_TEST
+
 START_TEST(an_impatient_service_trips_at_its_arm_threshold)
 {
 	ck_assert(!service_trips(&service, 63));
@@ -607,6 +656,9 @@ static Suite *service_suite(void)
 	tcase_add_test(posture, without_a_limit_nothing_arms);
 	tcase_add_test(posture, without_a_limit_an_armed_service_stands_down);
 	tcase_add_test(posture, an_impatient_service_trips_at_its_arm_threshold);
+	tcase_add_loop_test(posture, old_entries_of_the_kernel_count_once_there_are_many_new_ones, 0, 2);
+	tcase_add_test(posture, old_entries_of_the_kernel_alone_never_press);
+	tcase_add_test(posture, what_would_arm_again_does_not_disarm);
 	tcase_add_test(posture, a_crowd_trips_at_exactly_the_crowd_threshold);
 	tcase_add_test(posture, whom_arming_would_not_help_never_trips);
 	tcase_add_loop_test(posture, patience_says_nothing_about_when_to_disarm, 0, 3);
