@@ -18,7 +18,7 @@ clients_sent() { in_cli nft -j list chain inet sent out | jq '[.nftables[].rule.
 sent_is_past() { LEFT_OUT=0; LEFT_OUT=$(sent); }
 sent() { echo $((FLOODED_SYNS + $(clients_sent) - LEFT_OUT)); }
 
-# flood COUNT DST [synflood options]; flood_begin and flood_end: something may happen meanwhile.
+# flood COUNT DST [synflood options]; flood_begin and flood_end: something may happen meanwhile; flood_cut ends it before.
 flood_begin()
 {
     ON_LINK=$(on_link)
@@ -31,6 +31,11 @@ flood_end()
     syns=$(sed -n 's/^sent \([0-9]*\) .*/\1/p' "$WORK/flood.log")
     went=$(($(on_link) - ON_LINK)) # now and then with a word to a router among it
     FLOODED_SYNS=$((FLOODED_SYNS + (went < syns ? went : syns)))
+}
+flood_cut()
+{
+    kill "$FLOOD_PID" 2>/dev/null
+    flood_end
 }
 flood() { flood_begin "$@"; flood_end; }
 
@@ -50,7 +55,22 @@ adds_up()
 # accounted NAME: at rest it adds up, to the last SYN.
 accounted()
 {
-    wait_until 10 adds_up && pass "$1: every SYN sent is received, and has one reason" && return
+    wait_until 10 adds_up && pass "$1: every SYN sent is received, and has one reason" && echo "# $(sent) SYNs" && return
     fail "$1: every SYN sent is received, and has one reason" "$(cat "$WORK/differs")"
     stat_get '.counters | with_entries(select(.value > 0))' >&2
 }
+
+any_of() # COUNTER...: of each
+{
+    local counter
+    for counter; do stat_is ".counters.$counter > 0" || return 1; done
+}
+
+# ---- the XDP tier, where it can be had
+
+xdp_works()
+{
+    unshare -n "$AS_ROOT" -k -c <(echo 'accelerator = "xdp"; xdp = { mode = "generic"; interfaces = [ ]; };') 2>/dev/null |
+        grep -q 'accelerator: XDP'
+}
+xdp_on_both() { stat_is '[.accelerator.interfaces[] | select(.state == "generic" or .state == "native")] | length == 2'; }

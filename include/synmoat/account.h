@@ -5,7 +5,7 @@
  * arrives at a door, the shards what they take in there; they decide about it, and count why. What has arrived and neither
  * was taken in nor still waits found no room: it was dropped, or, where the configuration says so, it passed unseen. Of the
  * first the kernel tells some. The rest is told when it is certain, and not a moment earlier: either the number of those
- * that wait is known, or the door was found empty since.
+ * that wait is known, and as many are missing for a while, or the door was found empty since.
  *
  * Numbers since the daemon's start. All zero bytes is an account of nothing. Owned by the supervisor. */
 #ifndef SYNMOAT_ACCOUNT_H
@@ -21,7 +21,8 @@ enum account_door {
 	ACCOUNT_DOORS,
 };
 
-/* What arrives is in the shards' hands or queues by then: copies wait for a message to fill up (edge/spill.c). */
+/* What arrives is in the shards' hands or queues by then: copies wait for a message to fill up (edge/spill.c), and a virtual
+ * CPU may stand still between a rule's counter and its queue. */
 #define ACCOUNT_SETTLED_NS 50000000ULL
 
 /* By one shard. */
@@ -52,6 +53,7 @@ struct account_look {
 struct account {
 	struct {
 		uint64_t noted, noted_ns; /* what had arrived by then; 0 = nothing is noted */
+		uint64_t least, least_ns; /* missing at every look since then; 0 = no look yet */
 		uint64_t dropped, passed; /* for want of room */
 	} doors[ACCOUNT_DOORS];
 };
