@@ -236,17 +236,21 @@ bool accelerator_is_wanted(const struct supervisor *supervisor)
 	return any;
 }
 
-/* Not while strays pass: those are to live on, and of both that is the more. What follows a third ACK that was lost meets the
- * server then, and is reset. */
+/* While strays pass, those are to live on, and of both that is the more. What follows a third ACK that was lost is told from
+ * them by its distance, or meets the server, and is reset: follows_cookie() in core/handover.c. */
 static void note_answered_ahead(struct supervisor *supervisor, uint64_t now_ns)
 {
 	const struct accelerator *accelerator = &supervisor->accelerator;
 	uint64_t until_ns = now_ns + supervisor->config.backlog.handshake_timeout_s * 1000000000ULL;
 
-	if (supervisor->grace_until_ns)
-		return;
-	for (size_t i = 0; accelerator->shares && i < accelerator->endpoint_count; i++)
-		supervisor->registry.services[accelerator->endpoints[i].service].ahead_until_ns = until_ns;
+	for (size_t i = 0; accelerator->shares && i < accelerator->endpoint_count; i++) {
+		struct service *service = &supervisor->registry.services[accelerator->endpoints[i].service];
+
+		if (supervisor->grace_until_ns)
+			service->ahead_or_stray_until_ns = until_ns;
+		else
+			service->ahead_until_ns = until_ns;
+	}
 }
 
 /* What becomes of the last interface that it was on is a reason to tell. */

@@ -2,6 +2,9 @@
 /* The second half of the guard: a client that has returned its cookie, and the server that does not know it yet. */
 #include "core/guard_parts.h"
 
+#define FLIGHT_SEGMENTS 10  /* what a client sends at once (RFC 6928), less the first, and a probe (RFC 8985 7) */
+#define TIMESTAMPS_BYTES 12 /* of each segment, with padding (RFC 7323 A) */
+
 /* ---- third ACK ---- */
 
 /* The SYN that the client's third ACK stands for. Its window was scaled by then (RFC 7323 2.2); a SYN's is not. */
@@ -159,6 +162,28 @@ static bool holds_cookie(const struct guard *guard, const struct segment *ack, i
 	return source && source->owed && source_age_s(source->last_s, now_ns) <= guard->limits.handshake_timeout_s;
 }
 
+/* Whether it is one of the segments behind a third ACK that was lost with its data: one of its size, or of the largest that
+ * the server takes, or several, before it is the ISN that its cookie was made for, whoever made it. Asked only while it may
+ * be a stray as well: that many checks take longer than all else about an ACK. */
+static bool follows_cookie(const struct guard *guard, const struct segment *ack, const struct flow *flow, int index,
+			   uint64_t now_ns)
+{
+	struct cookie_options options;
+	uint32_t sizes[2];
+
+	if (index < 0 || !ack->payload_bytes ||
+	    now_ns >= atomic_load_explicit(&guard->services[index].ahead_or_stray_until_ns, memory_order_relaxed))
+		return false;
+	sizes[0] = ack->payload_bytes;
+	sizes[1] = service_learned(&guard->services[index], !addr_is_v4(&flow->client)).mss -
+		   (ack->options.timestamps ? TIMESTAMPS_BYTES : 0U);
+	for (unsigned i = 0; i < 2; i++)
+		for (uint32_t before = 1; before <= FLIGHT_SEGMENTS; before++)
+			if (cookie_check(guard->secret, flow, ack->seq - 1 - before * sizes[i], ack->ack - 1, &options))
+				return true;
+	return false;
+}
+
 void guard_ack(struct guard *guard, const struct segment *ack, uint32_t interface, uint64_t now_ns,
 	       struct decision *decision)
 {
@@ -189,9 +214,11 @@ void guard_ack(struct guard *guard, const struct segment *ack, uint32_t interfac
 		return;
 	}
 	if (!valid || repeated) {
+		bool stray = !splice && !holds_cookie(guard, ack, index, now_ns) &&
+			     !follows_cookie(guard, ack, &flow, index, now_ns);
+
 		guard_count(guard, OUTCOME_ACK_COOKIE_INVALID);
-		guard_decide(decision, ACT_PASS,
-			     splice || holds_cookie(guard, ack, index, now_ns) ? TREAT_UNPROVEN : TREAT_STRAY);
+		guard_decide(decision, ACT_PASS, stray ? TREAT_STRAY : TREAT_UNPROVEN);
 		return;
 	}
 	source = proven_source(guard, ack, now_ns);

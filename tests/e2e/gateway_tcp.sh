@@ -13,4 +13,6 @@ variant 'MASQUERADE' GATEWAY=1 NAT=masq
 variant 'DNAT and MASQUERADE' GATEWAY=1 NAT=both
 variant 'DNAT and MASQUERADE, no options at all' GATEWAY=1 NAT=both \
     CLIENT_SYSCTL='net.ipv4.tcp_timestamps=0 net.ipv4.tcp_sack=0 net.ipv4.tcp_window_scaling=0'
+# While strays pass, and who was sent a cookie is not known.
+variant 'gateway, XDP answers' GATEWAY=1 ACCELERATOR=auto ONLY='third ACK'
 variants_end

@@ -423,12 +423,22 @@ stage()
     plain "idle connections older than the arming live on" live_on unarmed
 }
 
+xdp_has_answered()
+{
+    if stat_is 'any(.accelerator.interfaces[]?; .state == "generic" or .state == "native")'; then
+        check "XDP has answered" stat_is '.accelerator.answered > 0'
+    else
+        skip "XDP has answered" "no XDP here"
+    fi
+}
+
 stage
 each "both ends agree on the same as without a handover" as_direct
 opening_tests
 loss_tests
 refusal_tests
 [ -z "$GATEWAY" ] || with_daemon check "servers that refused are answered for again" warm_up
+[ "${ACCELERATOR:-off}" = off ] || xdp_has_answered
 closing_tests
 each "an idle connection lives by its keepalives" idle
 modest_tests

@@ -193,6 +193,111 @@ START_TEST(while_others_answer_ahead_anybody_may_hold_a_cookie)
 }
 END_TEST
 
+/* Of a cookie that XDP sent, so that its source owes none here. `size` bytes, `before` segments of `ahead` behind the third
+ * ACK, which never came. */
+static enum treatment following(uint32_t n, uint32_t cookie, unsigned ahead, unsigned before, uint16_t size)
+{
+	static const uint8_t payload[1500];
+	struct segment segment = ack_of(n, cookie);
+
+	segment.seq += ahead * before;
+	segment.payload = payload;
+	segment.payload_bytes = size;
+	ack(&segment);
+	ck_assert_int_eq(decision.act, ACT_PASS);
+	ck_assert_int_eq(decision.send, SEND_NOTHING);
+	ck_assert_uint_eq(splice_count(guard.splices), 0);
+	return decision.treatment;
+}
+
+static uint32_t cookie_of_another(uint32_t n)
+{
+	struct cookie_options carried = {.mss = 1440, .wscale = 8, .sack = true};
+	struct segment syn = syn_of(n);
+	struct flow flow = flow_from_client(&syn);
+
+	return cookie_make(&guard_secret, &flow, syn.seq, &carried);
+}
+
+/* While strays pass, the server would reset the client. */
+START_TEST(what_follows_a_lost_third_ack_is_no_stray)
+{
+	uint32_t n = _i ? V6 + 1 : 1, cookie = cookie_of_another(n);
+
+	services[WEB].ahead_or_stray_until_ns = now_ns; /* nobody asks any more */
+	ck_assert_int_eq(following(n, cookie, 700, 1, 700), TREAT_STRAY);
+	services[WEB].ahead_or_stray_until_ns = now_ns + 1;
+	for (unsigned before = 1; before <= 10; before++) {
+		ck_assert_int_eq(following(n, cookie, 700, before, 700), TREAT_UNPROVEN);
+		ck_assert_int_eq(following(n, cookie, 1368, before, 1), TREAT_UNPROVEN); /* 1380 - 12 */
+	}
+	ck_assert_int_eq(following(n, cookie, 700, 11, 700), TREAT_STRAY);
+	ck_assert_int_eq(following(n, cookie, 1368, 11, 1), TREAT_STRAY);
+	ck_assert_int_eq(following(n, cookie, 1380, 1, 1), TREAT_STRAY);
+	ck_assert_int_eq(following(n, cookie, 700, 1, 0), TREAT_STRAY); /* a bare ACK may be anybody's */
+	ck_assert_int_eq(following(n, cookie + 0x100, 700, 1, 700), TREAT_STRAY);
+	ck_assert_int_eq(following(n + PORT, cookie, 700, 1, 700), TREAT_STRAY);
+	ck_assert_uint_eq(counted(OUTCOME_ACK_COOKIE_INVALID), 27);
+}
+END_TEST
+
+START_TEST(what_follows_a_lost_third_ack_is_of_the_size_that_its_family_has)
+{
+	struct tcp_options narrow = server_options;
+	uint32_t n = V6 + 1, cookie = cookie_of_another(n);
+
+	narrow.mss = 1220;
+	service_learn(&services[WEB], true, &narrow, SERVER_WINDOW, ALL_OPTIONS, 0);
+	services[WEB].ahead_or_stray_until_ns = now_ns + 1;
+	ck_assert_int_eq(following(n, cookie, 1208, 2, 1), TREAT_UNPROVEN);
+	ck_assert_int_eq(following(n, cookie, 1368, 2, 1), TREAT_STRAY);
+}
+END_TEST
+
+/* Ports of none, of another service, and of the very first. */
+START_TEST(what_follows_a_lost_third_ack_is_asked_of_its_own_service)
+{
+	static const uint16_t ports[] = {81, 25, 26};
+	static const uint8_t payload[700];
+	struct service_binding first = {address("192.0.2.1"), 26, 0, 0};
+	struct segment segment = ack_of(1, 0);
+	struct cookie_options carried = {.mss = 1440, .wscale = 8, .sack = true};
+	struct flow flow;
+
+	if (_i == 2) {
+		service_map_free(map);
+		guard.map = map = service_map_new(&first, 1);
+	}
+	services[_i == 2 ? 0 : OLD].ahead_or_stray_until_ns = now_ns + 1;
+	segment.payload = payload;
+	segment.payload_bytes = 700;
+	segment.destination_port = ports[_i];
+	flow = flow_from_client(&segment);
+	segment.ack = cookie_make(&guard_secret, &flow, segment.seq - 1, &carried) + 1;
+	segment.seq += 700;
+	ack(&segment);
+	decided(ACT_PASS, _i ? TREAT_UNPROVEN : TREAT_STRAY, SEND_NOTHING);
+}
+END_TEST
+
+START_TEST(what_follows_without_timestamps_is_larger)
+{
+	static const uint8_t payload[1] = {0};
+	struct segment segment = ack_of(1, cookie_of_another(1));
+
+	services[WEB].ahead_or_stray_until_ns = now_ns + 1;
+	segment.options.timestamps = false;
+	segment.payload = payload;
+	segment.payload_bytes = 1;
+	segment.seq += 3 * 1380;
+	ack(&segment);
+	decided(ACT_PASS, TREAT_UNPROVEN, SEND_NOTHING);
+	segment.seq -= 3 * 12;
+	ack(&segment);
+	decided(ACT_PASS, TREAT_STRAY, SEND_NOTHING);
+}
+END_TEST
+
 /* Its SYN was repeated while no cookies could be sent: the kernel has the handshake. */
 START_TEST(a_half_open_connection_is_the_kernels_even_with_a_valid_cookie)
 {
@@ -833,6 +938,10 @@ static Suite *handover_suite(void)
 	tcase_add_loop_test(third, an_ack_of_a_half_open_connection_passes_and_ends_nothing, 0, 2);
 	tcase_add_test(third, an_ack_with_no_cookie_is_a_strays_only_when_its_source_has_none);
 	tcase_add_test(third, while_others_answer_ahead_anybody_may_hold_a_cookie);
+	tcase_add_loop_test(third, what_follows_a_lost_third_ack_is_no_stray, 0, 2);
+	tcase_add_test(third, what_follows_without_timestamps_is_larger);
+	tcase_add_test(third, what_follows_a_lost_third_ack_is_of_the_size_that_its_family_has);
+	tcase_add_loop_test(third, what_follows_a_lost_third_ack_is_asked_of_its_own_service, 0, 3);
 	tcase_add_test(third, a_half_open_connection_is_the_kernels_even_with_a_valid_cookie);
 	tcase_add_test(third, a_handover_under_way_goes_on_though_its_flow_is_half_open);
 
