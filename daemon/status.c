@@ -293,6 +293,7 @@ static void describe_daemon(const struct supervisor *supervisor, struct gatherin
 			continue;
 		all->slots[report->service_count] = i;
 		describe_service(supervisor, i, &all->services[report->service_count]);
+		all->numbers[report->service_count].allowed_press = (int)i == supervisor->allowed_press.service;
 		report->armed |= all->services[report->service_count++].armed;
 	}
 }

@@ -93,7 +93,7 @@ struct supervisor {
 	uint64_t honour_until_ns;  /* policy is observe now, but cookies are still out until then; 0 = none */
 	bool limits_stale;         /* the shards have not heard of the configuration yet */
 	bool spills;               /* the rules let SYNs to armed services spill */
-	bool unasked;              /* a server behind us is pressed, and has not answered as far as we have seen */
+	bool unasked;              /* a server behind us is pressed, and does not answer as far as we have seen */
 	bool rules_stale;          /* what is bound, listed or armed is not yet what the rules say */
 	uint64_t rules_due_ns;     /* when they are tried again, after the kernel has refused them */
 	uint64_t half_open_due_ns; /* when the kernel's half-open connections are next counted */

@@ -146,6 +146,7 @@ enum service_number {
 	NUMBER_COMPLETED,
 	NUMBER_COOKIES_SENT,
 	NUMBER_COOKIES_RETURNED,
+	NUMBER_ALLOWED_PRESS,
 	NUMBER_COUNT
 };
 
@@ -175,6 +176,9 @@ static const struct {
 				 "SYN cookies sent (observe: that would have been)."},
 	[NUMBER_COOKIES_RETURNED] = {"synmoat_service_cookies_returned_total", METRIC_COUNTER,
 				     "SYN cookies that the client returned."},
+	[NUMBER_ALLOWED_PRESS] = {"synmoat_service_allowed_press", METRIC_GAUGE,
+				  "Whether SYNs of allowed sources, or in their name, fill the service's backlog; of "
+				  "several it is the one that has most of them."},
 };
 _Static_assert(LENGTH(service_numbers) == NUMBER_COUNT, "every number has a name");
 
@@ -194,6 +198,7 @@ static uint64_t service_number(const struct metrics *metrics, size_t index, enum
 		[NUMBER_COMPLETED] = totals->completed,
 		[NUMBER_COOKIES_SENT] = totals->cookies_sent,
 		[NUMBER_COOKIES_RETURNED] = totals->cookies_returned,
+		[NUMBER_ALLOWED_PRESS] = metrics->services[index].allowed_press,
 	};
 
 	_Static_assert(LENGTH(numbers) == NUMBER_COUNT, "every number is told");

@@ -22,7 +22,8 @@
 struct metrics_service {
 	struct tally_totals totals;
 	uint64_t begun,
-		completed; /* handshakes of the last seconds, with cookies or without; as completion_percent has it */
+		completed;  /* handshakes of the last seconds, with cookies or without; as completion_percent has it */
+	bool allowed_press; /* SYNs of allowed sources fill its backlog */
 };
 
 struct metrics {

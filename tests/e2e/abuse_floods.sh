@@ -44,9 +44,11 @@ allowed_source()
     in_srv sysctl -qw net.ipv4.tcp_syncookies=1 # as it is by default
     daemon_start "services = ( $(service web any 80) ); allow = [ \"11.9.0.0/16\" ];" || exit 1
     check "allowed: there is nothing to say in peace" check_says_nothing
+    check "allowed: nor to alert for" pressed_is 0
     flood_start 5000 40 "$SRV4" 80 -s 11.9.1.1
     check "allowed: that SYNs in his name fill the backlog is told" wait_until 10 told allowed-press '.fields.service == "web"'
     check "allowed: it is in check, too" check_says
+    check "allowed: and in the metrics" wait_until 3 pressed_is 1
     check "allowed: others are served, by the kernel's own cookies" test "$(requests 20 5 "$SRV4")" -eq 20
     check "allowed: none of his SYNs was looked at" stat_is '.counters | .syn_allowed > 5000 and .syn_received - .syn_allowed < 200'
     check "allowed: it is told once" test "$(log_lines 'are of allowed sources')" -eq 1
@@ -54,6 +56,7 @@ allowed_source()
     config_write "services = ( $(service web any 80) );"
     check "allowed: he is taken off the list" ctl reload
     check "allowed: then he alone gets cookies" wait_until 5 explained 11.9.1.1 syn_source_challenged
+    check "allowed: nor does he press any longer" wait_until 10 pressed_is 0
     check "allowed: and others are served" test "$(requests 20 5 "$SRV4")" -eq 20
     flood_stop
     check "allowed: a clean stop" daemon_stop
@@ -61,6 +64,7 @@ allowed_source()
 }
 check_says() { ctl check --json 2>/dev/null | says_true '[.checks[] | select(.what == "allow" and .level == "fault")] | any'; }
 check_says_nothing() { ! check_says; }
+pressed_is() { ctl metrics | grep -qx "synmoat_service_allowed_press{service=\"web\",.*} $1"; }
 
 # ---- reflection
 

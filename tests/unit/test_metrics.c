@@ -25,7 +25,7 @@ static const struct report_service services[SERVICES] = {
 static const struct metrics_service numbers[SERVICES] = {
 	{.begun = 8, .completed = 2, .totals = {.syns = 11, .begun = 12, .completed = 13, .cookies_sent = 14,
 						.cookies_returned = 15}},
-	{.begun = 1, .completed = 2},
+	{.begun = 1, .completed = 2, .allowed_press = true},
 	{.begun = 0},
 };
 /* clang-format on */
@@ -184,6 +184,16 @@ START_TEST(a_service_has_its_numbers)
 	says("synmoat_service_handshakes_completed_total{service=\"web\",address=\"192.0.2.1\",port=\"80\"} 13");
 	says("synmoat_service_cookies_sent_total{service=\"web\",address=\"192.0.2.1\",port=\"80\"} 14");
 	says("synmoat_service_cookies_returned_total{service=\"web\",address=\"192.0.2.1\",port=\"80\"} 15");
+}
+END_TEST
+
+START_TEST(whose_backlog_allowed_sources_fill_is_told)
+{
+	ask(false);
+	says("# TYPE synmoat_service_allowed_press gauge");
+	says("synmoat_service_allowed_press{service=\"tls\",address=\"2001:db8::1\",port=\"443\"} 1");
+	says("synmoat_service_allowed_press{service=\"web\",address=\"192.0.2.1\",port=\"80\"} 0");
+	says("synmoat_service_allowed_press{service=\"q\\\"uo\\\\te\\n\",address=\"any\",port=\"25\"} 0");
 }
 END_TEST
 
@@ -405,6 +415,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, the_outcomes_of_syns_have_their_sum_beside_them);
 	tcase_add_test(tcase, handovers_that_ended_are_one_family);
 	tcase_add_test(tcase, a_service_has_its_numbers);
+	tcase_add_test(tcase, whose_backlog_allowed_sources_fill_is_told);
 	tcase_add_test(tcase, a_service_is_in_exactly_one_state_and_of_one_character);
 	tcase_add_test(tcase, completion_is_a_ratio_that_may_not_be_known);
 	tcase_add_test(tcase, quotes_backslashes_and_newlines_of_a_label_are_escaped);
