@@ -52,7 +52,7 @@ for place in host gateway; do
     fault "conntrack full for 1.5 s" 750 4000 emptied
     in_daemon conntrack -D -p udp >/dev/null 2>&1 # the rest
     if max_set "$(max_now)"; then fault "nf_conntrack_max lowered for 1.5 s" 750 4000 lowered
-    else skip "$place: nf_conntrack_max lowered" "only the first namespace can set it"; fi
+    else skip "$place: nf_conntrack_max lowered" "only the first namespace can set it: make check-vm does"; fi
     fault "conntrack flushed" 25 2000 flushed
     faults_end
     nothing_left

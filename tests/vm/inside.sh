@@ -11,6 +11,8 @@ PRIVILEGES=root # the service manager itself takes care of that
 . "$TESTS/flooding.sh"
 # shellcheck source=documents.sh
 . "$TESTS/vm/documents.sh"
+# shellcheck source=faults.sh
+. "$TESTS/vm/faults.sh"
 
 NAMESPACES=("$CLI" "$ATK") # the server's is the host's own, and stays
 RESULTS=$OUT/results
@@ -346,6 +348,7 @@ talk()
     local answer
     echo >&"${TALK[1]}" && read -r -t $LONG answer <&"${TALK[0]}" && [[ $answer == "HTTP/1.1 200"* ]]
 }
+talk_end() { kill "$TALK_PID"; wait "$TALK_PID"; } 2>/dev/null
 
 stop()
 {
@@ -400,6 +403,7 @@ part "dpkg -i"; installation
 part "unit"; service_unit; native_queue
 part "the first five minutes"; first_minutes "as installed"; no_configuration
 part "flood"; flood; journal_entries
+part "conntrack"; conntrack_lowered
 part "a wrong configuration"; bad_configuration
 part "restarts"; restarts
 part "without the drop-in"; without_drop_in
