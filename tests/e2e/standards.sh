@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The section STANDARDS of synmoat(7): each of its items has a tag, and a check of that name in tests/standards.py. Once
+# The section STANDARDS of synmoat(7): each of its items has a tag, and a check of that name, which tests/standards.py does. Once
 # without synmoatd, where what differs must not be seen and what is kept must; then in each tier that may answer, and behind
 # a gateway.
 #
@@ -15,7 +15,8 @@
 . "$(dirname "$0")/../ends.sh"
 
 SOMEBODY4=10.77.1.66 SOMEBODY6=fd77:1::66 # nobody's
-PORTS=$(seq -s, 7001 7010)
+PORTS=$(seq -s, 7001 7011)
+STRICT=7011 # where the administrator drops what is INVALID
 PAGE=$TESTS/../man/synmoat.7
 TIERS=(bare queue xdp gateway)
 
@@ -56,6 +57,9 @@ bench()
     in_srv sysctl -qw net.ipv4.tcp_ecn=1 net.ipv4.tcp_fastopen=3
     ip -n "$DAEMON_NS" neigh add $SOMEBODY4 lladdr 02:00:00:00:01:02 dev eth0 nud permanent
     ip -n "$DAEMON_NS" neigh add $SOMEBODY6 lladdr 02:00:00:00:01:02 dev eth0 nud permanent
+    in_daemon nft "table inet admin {
+        chain in { type filter hook input priority 0; tcp dport $STRICT ct state invalid drop; }
+        chain through { type filter hook forward priority 0; tcp dport $STRICT ct state invalid drop; }; }"
     for end in "$SRV eth0" "$DAEMON_NS eth0" "$CLI c0"; do # each segment as it is
         # shellcheck disable=SC2086 # two words
         ip netns exec ${end% *} ethtool -K ${end#* } tso off gso off gro off >/dev/null
