@@ -146,7 +146,6 @@ faults_begin()
 fault()
 {
     local name="$PLACE: $1" may_fail=$2 recovers_ms=$3 begun transfer; shift 3
-    wait_until 20 calm_since "$(uptime_ms)" # it is this fault that we want to see
     begun=$(uptime_ms)
     check "$name" "$@"
     wait_until $((recovers_ms / 1000 + 2)) calm_since "$begun"
@@ -154,6 +153,7 @@ fault()
         check "$name: the $transfer transfer goes on" transfer_goes_on "$transfer"
     done
     check "$name: the daemon lives" alive "$DAEMON_PID"
+    wait_until 20 calm_since "$(uptime_ms)" # who hangs is not known before; and the next fault is to be seen alone
     FAULTS_OF_WORLD+=("$begun $recovers_ms $may_fail $(uptime_ms) $name")
 }
 

@@ -111,6 +111,16 @@ check()
     fi
 }
 
+# exits CODE CMD...: what it said is in $WORK/stdout and $WORK/stderr.
+exits()
+{
+    local code=$1 got=0; shift
+    "$@" >"$WORK/stdout" 2>"$WORK/stderr" || got=$?
+    [ "$got" -eq "$code" ] && return
+    echo "exit code $got" | cat - "$WORK/stdout" "$WORK/stderr" >&2
+    return 1
+}
+
 _finish()
 {
     local status=$?
@@ -286,6 +296,16 @@ daemon_stop()
 daemon_kill() { kill -9 "$DAEMON_PID"; wait "$DAEMON_PID" 2>/dev/null; }
 
 ctl() { in_daemon "$SYNMOATCTL" -s "$WORK/ctl.sock" "$@"; }
+# as_nobody WORDS..., as_member WORDS...: synmoatctl by who may not do anything, or is in the group games, from where he can
+# run it.
+as_nobody() { _ctl_with --clear-groups "$@"; }
+as_member() { _ctl_with --groups=games "$@"; }
+_ctl_with()
+{
+    local groups=$1; shift
+    [ -x "$WORK/synmoatctl" ] || install -m 755 "$SYNMOATCTL" "$WORK/synmoatctl"
+    in_srv setpriv --reuid nobody --regid nogroup "$groups" "$WORK/synmoatctl" -s "$WORK/ctl.sock" "$@"
+}
 stat_get() { ctl status --json | jq -r "$1"; }
 stat_is() { [ "$(stat_get "$1" 2>/dev/null)" = true ]; } # JQ_EXPR that says true or false
 counter() { stat_get ".counters.$1"; }

@@ -5,18 +5,6 @@
 # beside others
 . "$(dirname "$0")/../lib.sh"
 
-PROGRAM=$WORK/synmoatctl
-as_nobody() { in_srv setpriv --reuid nobody --regid nogroup --clear-groups "$PROGRAM" -s "$WORK/ctl.sock" "$@"; }
-as_member() { in_srv setpriv --reuid nobody --regid nogroup --groups games "$PROGRAM" -s "$WORK/ctl.sock" "$@"; }
-exits() # CODE CMD...
-{
-    local code=$1 got=0; shift
-    "$@" >"$WORK/stdout" 2>"$WORK/stderr" || got=$?
-    [ $got -eq "$code" ] && return
-    cat "$WORK/stdout" "$WORK/stderr" >&2
-    return 1
-}
-
 # request_of WORDS: with what the list says that it takes; who adds a request of another kind says here what that is.
 request_of()
 {
@@ -129,7 +117,6 @@ sent_much() { [ "$(sed -n 's/^sent //p' "$WORK/siege")" -ge 104857600 ]; }
 
 topo_up
 nginx_start 511
-cp "$SYNMOATCTL" "$PROGRAM" && chmod 755 "$PROGRAM"
 daemon_start "services = ( $(service web any 80) );
     control = { socket = \"$WORK/ctl.sock\"; access = \"everybody\"; group = \"games\"; };" || exit 1
 refused_to_others

@@ -6,18 +6,9 @@
 ROOT=$(dirname "$TESTS")
 MAN=$ROOT/man/synmoat-control.5
 SOCKET=$WORK/ctl.sock
-PROGRAM=$WORK/synmoatctl # where every user can run it
 SERVICES='services = ( { name = "web"; ports = [80, 8080]; }, { name = "mail"; ports = [2525]; } );'
 LISTS='allow = [ "203.0.113.0/28" ]; deny = [ "198.51.100.0/24", "198.51.101.0/24" ];'
 
-exits() # CODE CMD...
-{
-    local code=$1 got=0; shift
-    "$@" >"$WORK/stdout" 2>"$WORK/stderr" || got=$?
-    [ "$got" -eq "$code" ] && return
-    echo "exit code $got" | cat - "$WORK/stdout" "$WORK/stderr" >&2
-    return 1
-}
 silent_on() { [ ! -s "$WORK/$1" ]; }             # stdout|stderr
 says_on() { grep -qE -- "$2" "$WORK/$1"; }       # stdout|stderr PATTERN
 file_says() { says_true "$2" "$1"; }             # FILE JQ_EXPR
@@ -149,8 +140,7 @@ keys()
 
 # ---- exit codes, and what is said
 
-as_nobody() { in_srv setpriv --reuid nobody --regid nogroup --clear-groups "$PROGRAM" -s "$SOCKET" "$@"; }
-no_daemon() { in_srv "$PROGRAM" -s "$@"; }
+no_daemon() { in_srv "$SYNMOATCTL" -s "$@"; }
 
 codes_with_daemon()
 {
@@ -314,7 +304,6 @@ completion()
 
 topo_up
 NGINX_LISTEN='listen 8080; listen [::]:8080; listen 2525;' nginx_start 128
-cp "$SYNMOATCTL" "$PROGRAM" && chmod 755 "$PROGRAM"
 ACCELERATOR=auto # so that there is an interface to tell of
 unit_group games
 daemon_start "$SERVICES $LISTS

@@ -159,7 +159,7 @@ dropped() # SRC DST: not even a RST
 }
 killed() { daemon_kill; wait_until 1 table_gone; }
 
-exits()
+ends()
 {
     local name='on_exit'
     gateway_up none && nginx_start
@@ -343,7 +343,7 @@ hosts()
 }
 
 under_load
-exits
+ends
 idle_ones
 policies
 secrets

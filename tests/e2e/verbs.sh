@@ -6,7 +6,6 @@
 
 TWO='services = ( { name = "web"; ports = [80, 8080]; }, { name = "mail"; ports = [2525]; } );'
 QUICK='backlog = { handshake_timeout_s = 2; hold_s = 1; };'
-PROGRAM=$WORK/synmoatctl # where every user can run it
 
 server_up()
 {
@@ -119,16 +118,6 @@ reloads()
 
 # ---- who may
 
-as_nobody() { in_srv setpriv --reuid nobody --regid nogroup --clear-groups "$PROGRAM" -s "$WORK/ctl.sock" "$@"; }
-as_member() { in_srv setpriv --reuid nobody --regid nogroup --groups games "$PROGRAM" -s "$WORK/ctl.sock" "$@"; }
-exits() # CODE CMD...
-{
-    local code=$1 got=0; shift
-    "$@" >"$WORK/stdout" 2>"$WORK/stderr" || got=$?
-    [ $got -eq "$code" ] && return
-    cat "$WORK/stdout" "$WORK/stderr" >&2
-    return 1
-}
 says_nothing_of() { ! ctl "$1" list | grep -qF -- "$2"; } # allow|deny CIDR
 
 changes_nothing() # NAME USER
@@ -151,8 +140,6 @@ changes_nothing() # NAME USER
 permissions()
 {
     local verb
-    cp "$SYNMOATCTL" "$PROGRAM" && chmod 755 "$PROGRAM"
-
     daemon_start "$TWO" || exit 1
     check "without a group: a stranger cannot even look" exits 4 as_nobody status
     check "without a group: nor can a member of some group" exits 4 as_member status

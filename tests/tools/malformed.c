@@ -12,8 +12,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
 #include <netinet/ether.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -25,8 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NSEC_PER_SEC 1000000000ULL
-#define TICK_NS 1000000ULL /* pacing step */
+#include "frames.h"
+
 #define BATCH 64
 #define FRAME_MAX ETH_FRAME_LEN
 #define TCP_BYTES 20
@@ -59,31 +57,6 @@ struct packet {
 	const struct rig *rig;
 };
 
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	interrupted = 1;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
-}
-
-/* splitmix64 (Steele, Lea, Flood 2014) */
-static uint64_t mix(uint64_t x)
-{
-	x += 0x9e3779b97f4a7c15;
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-	x = (x ^ x >> 27) * 0x94d049bb133111eb;
-	return x ^ x >> 31;
-}
-
 /* 0 to sides - 1 */
 static uint32_t roll(struct packet *p, uint32_t sides)
 {
@@ -91,36 +64,10 @@ static uint32_t roll(struct packet *p, uint32_t sides)
 	return (uint32_t)((p->dice >> 32) % sides);
 }
 
-static void put16(uint8_t *at, uint16_t v)
-{
-	at[0] = (uint8_t)(v >> 8);
-	at[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *at, uint32_t v)
-{
-	put16(at, (uint16_t)(v >> 16));
-	put16(at + 2, (uint16_t)v);
-}
-
 static void put_random(struct packet *p, uint8_t *at, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i++)
 		at[i] = (uint8_t)roll(p, 256);
-}
-
-static uint32_t sum(const uint8_t *at, size_t bytes, uint32_t acc)
-{
-	for (size_t i = 0; i + 1 < bytes; i += 2)
-		acc += (uint32_t)at[i] << 8 | at[i + 1];
-	return bytes % 2 ? acc + ((uint32_t)at[bytes - 1] << 8) : acc;
-}
-
-static uint16_t fold(uint32_t acc)
-{
-	while (acc >> 16)
-		acc = (acc & 0xffff) + (acc >> 16);
-	return (uint16_t)~acc;
 }
 
 static uint8_t *ip_of(struct packet *p)
@@ -755,20 +702,6 @@ static unsigned batch_send(const struct rig *rig, int fd, uint64_t first, unsign
 	fprintf(stderr, "malformed: %s, packet %llu: %s\n", kinds[kind_of(rig, first)].name, (unsigned long long)first,
 		strerror(errno));
 	exit(1);
-}
-
-static int packet_socket(const char *device)
-{
-	struct sockaddr_ll to = {.sll_family = AF_PACKET};
-	int fd = socket(AF_PACKET, SOCK_RAW, 0), one = 1;
-
-	to.sll_ifindex = (int)if_nametoindex(device);
-	if (fd < 0 || !to.sll_ifindex || bind(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
-		fprintf(stderr, "malformed: %s: %s\n", device, strerror(errno));
-		exit(1);
-	}
-	setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one));
-	return fd;
 }
 
 static uint64_t run(const struct rig *rig, int fd)

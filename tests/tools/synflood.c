@@ -10,8 +10,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
 #include <netinet/ether.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -23,8 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NSEC_PER_SEC 1000000000ULL
-#define TICK_NS 1000000ULL /* pacing step */
+#include "frames.h"
+
 #define BATCH 64
 #define FRAME_MAX (ETH_HLEN + 40 + 20 + 20)
 
@@ -55,57 +53,6 @@ static const uint8_t options_full[] = {2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 1, 2, 3
 static const uint8_t options_mss[] = {2, 4, 0x05, 0xb4};
 /* The signature of a stranger (RFC 5925 2.2), and MSS. */
 static const uint8_t options_ao[] = {29, 16, 1, 1, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 2, 4, 0x05, 0xb4};
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	interrupted = 1;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
-}
-
-/* splitmix64 (Steele, Lea, Flood 2014): a bijection, so distinct inputs give distinct outputs. */
-static uint64_t mix(uint64_t x)
-{
-	x += 0x9e3779b97f4a7c15;
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-	x = (x ^ x >> 27) * 0x94d049bb133111eb;
-	return x ^ x >> 31;
-}
-
-static void put16(uint8_t *p, uint16_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, (uint16_t)(v >> 16));
-	put16(p + 2, (uint16_t)v);
-}
-
-static uint32_t sum(const uint8_t *p, size_t len, uint32_t acc)
-{
-	for (size_t i = 0; i < len; i += 2)
-		acc += (uint32_t)p[i] << 8 | p[i + 1];
-	return acc;
-}
-
-static uint16_t fold(uint32_t acc)
-{
-	while (acc >> 16)
-		acc = (acc & 0xffff) + (acc >> 16);
-	return (uint16_t)~acc;
-}
 
 /* The source of the n-th SYN. */
 static void source_pick(const struct flood *f, uint64_t n, uint64_t random, uint8_t *out)
@@ -206,20 +153,6 @@ static unsigned int batch_send(const struct flood *f, int fd, uint64_t seed, uin
 	exit(1);
 }
 
-static int packet_socket(const char *device)
-{
-	struct sockaddr_ll to = {.sll_family = AF_PACKET};
-	int fd = socket(AF_PACKET, SOCK_RAW, 0), one = 1;
-
-	to.sll_ifindex = (int)if_nametoindex(device);
-	if (fd < 0 || !to.sll_ifindex || bind(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
-		fprintf(stderr, "synflood: %s: %s\n", device, strerror(errno));
-		exit(1);
-	}
-	setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one));
-	return fd;
-}
-
 static uint64_t flood_run(const struct flood *f, int fd)
 {
 	static uint8_t frames[BATCH][FRAME_MAX];
@@ -250,8 +183,9 @@ static uint64_t flood_run(const struct flood *f, int fd)
 
 static _Noreturn void usage(void)
 {
-	fprintf(stderr, "usage: synflood -i DEV -m NEXT_HOP_MAC [-r RATE_PPS] [-t SECONDS] [-n COUNT]\n"
-			"                [-s random|random:N|each:N|ADDR] [-6] [-a|-A] [-o full|mss|none|ao] DST PORT\n");
+	fprintf(stderr,
+		"usage: synflood -i DEV -m NEXT_HOP_MAC [-r RATE_PPS] [-t SECONDS] [-n COUNT]\n"
+		"                [-s random|random:N|each:N|ADDR] [-6] [-a|-A] [-o full|mss|none|ao] DST PORT\n");
 	exit(2);
 }
 

@@ -31,10 +31,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "frames.h"
 #include "torrent.h"
 #include "torrent.skel.h"
 
-#define NSEC_PER_SEC 1000000000ULL
 /* Frames of one system call, which a signal ends. Each one changes a dispatcher in the kernel, and waits until all CPUs have
  * seen it (kernel/bpf/dispatcher.c): as few as can be. */
 #define TURN (1 << 30)
@@ -42,22 +42,6 @@
 #define BATCH 256              /* frames that leave together, at most what the kernel lets (net/bpf/test_run.c) */
 #define STILL_NS 100000000ULL  /* nothing has come back for so long: nothing will */
 #define STILL_WAIT_NS NSEC_PER_SEC
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	interrupted = 1;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
-}
 
 static _Noreturn void usage(void)
 {
