@@ -61,7 +61,7 @@ UNITS  := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*
 XDP_TOOLS := $(addprefix tests/tools/,torrent.c xdpend.c xdp_program.c)
 TOOLS  := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(filter-out %/netlink_faults.c %/clock_shift.c %.bpf.c $(XDP_TOOLS),$(wildcard tests/tools/*.c))) \
 	$(BUILD)/tests/netlink_faults.so $(BUILD)/tests/clock_shift.so $(if $(filter-out 0,$(XDP)),$(BUILD)/tests/xdp_program)
-FACE_UNITS := $(addprefix $(BUILD)/unit/,test_config test_report test_control test_command test_secret_file test_metrics test_event test_config_show)
+FACE_UNITS := $(addprefix $(BUILD)/unit/,test_config test_config_keys test_config_services test_report test_control test_control_peers test_command test_secret_file test_metrics test_event test_config_show)
 
 .PHONY: all tools units asan check check-unit check-net demo bench deps lint install uninstall dist deb check-package clean
 .DEFAULT_GOAL := all
@@ -126,6 +126,7 @@ $(BUILD)/ctl/%.o: ctl/%.c
 $(BUILD)/tests/%: tests/tools/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $<
+$(BUILD)/tests/malformed $(BUILD)/tests/synflood $(BUILD)/tests/torrent: tests/tools/frames.h
 
 # To be preloaded: no sanitizer of its own, the program under test may have one.
 $(BUILD)/tests/%.so: tests/tools/%.c

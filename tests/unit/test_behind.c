@@ -211,6 +211,7 @@ END_TEST
 START_TEST(the_limit_grows_to_what_was_borne_beyond_the_default)
 {
 	behind();
+	ck_assert_uint_eq(SERVICE_LIMIT_DEFAULT, 256); /* the manual's */
 	ck_assert(!service_bore(web, SERVICE_LIMIT_DEFAULT, 1000, 1000));
 	ck_assert_uint_eq(web->learned_limit, SERVICE_LIMIT_DEFAULT);
 	ck_assert(service_bore(web, SERVICE_LIMIT_DEFAULT + 1, 1000, 1000));

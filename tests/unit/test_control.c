@@ -1,151 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Server and clients live in one process and one thread: control_serve() never waits, so the test turns the crank. Time
- * is an argument: nothing here sleeps. */
-#include "face/control.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <poll.h>
-#include <stdbool.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-
-#include "unit.h"
-
-#define SECOND UINT64_C(1000000000)
-#define LARGE_BYTES (4U << 20) /* more than any socket buffer takes at once */
-#define CLIENTS_MAX 64
-#define CLIENTS_OTHERS 48 /* who may not change things */
-#define STRANGER 65534
-#define CONTROL_GROUP 4711
-
-static char directory[] = "/tmp/synmoat-control-XXXXXX";
-static char path[108], error[256], last_request[1024], received[LARGE_BYTES + 16];
-static struct control_peer last_peer;
-static struct control *control;
-static uint64_t now_ns;
-static bool follows_large, tells; /* what answer_request() does besides */
-static unsigned answers;
-
-static enum control_then answer_request(void *context, const struct control_peer *peer, const char *request, FILE *out)
-{
-	ck_assert_ptr_eq(context, &last_request);
-	last_peer = *peer;
-	answers++;
-	if (tells)
-		control_tell(control, "told\n", "{}\n");
-	snprintf(last_request, sizeof(last_request), "%s", request);
-	if (strcmp(request, "large") == 0)
-		for (unsigned i = 0; i < LARGE_BYTES; i++)
-			fputc('a' + i % 26, out);
-	else
-		fprintf(out, "you said %s\n", request);
-	if (strcmp(request, "follow") == 0 || follows_large)
-		return CONTROL_FOLLOW_TEXT;
-	return strcmp(request, "follow json") == 0 ? CONTROL_FOLLOW_JSON : CONTROL_CLOSE;
-}
-
-static struct control *open_as(const struct control_setup *setup)
-{
-	error[0] = '\0';
-	return control_open(setup, answer_request, last_request, error, sizeof(error));
-}
-
-static struct control *open_at(const char *where)
-{
-	const struct control_setup setup = {.path = where};
-
-	return open_as(&setup);
-}
-
-static void control_start(void)
-{
-	ck_assert_ptr_nonnull(mkdtemp(directory));
-	chmod(directory, 0755); /* for strangers on their way to the socket */
-	snprintf(path, sizeof(path), "%s/run/control.sock", directory);
-	now_ns = SECOND;
-	control = open_at(path);
-	ck_assert_msg(control != NULL, "%s", error);
-}
-
-static void control_stop(void)
-{
-	char run[64];
-
-	if (control)
-		control_close(control);
-	control = NULL;
-	unlink(path);
-	snprintf(run, sizeof(run), "%s/run", directory);
-	rmdir(run);
-	rmdir(directory);
-}
-
-static int socket_to(const char *where, bool binding)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-	strcpy(address.sun_path, where);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq((binding ? bind : connect)(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	return fd;
-}
-
-static bool ready(void)
-{
-	struct pollfd waiting = {.fd = control_fd(control), .events = POLLIN};
-
-	return poll(&waiting, 1, 0) == 1;
-}
-
-/* As a caller does: serve while there is something to do. That it ends shows that nothing spins. */
-static void serve(void)
-{
-	int rounds = 0;
-
-	control_serve(control, now_ns);
-	while (ready()) {
-		ck_assert_int_lt(rounds++, 1000);
-		control_serve(control, now_ns);
-	}
-}
-
-static void say(int fd, const char *text)
-{
-	ck_assert_int_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
-}
-
-/* Everything up to the end of the connection, which is closed. Returns the number of bytes. */
-static size_t hear(int fd)
-{
-	size_t bytes = 0;
-	ssize_t got;
-
-	while (bytes < LARGE_BYTES && (got = recv(fd, received + bytes, LARGE_BYTES - bytes, MSG_DONTWAIT)) != 0) {
-		ck_assert_msg(got > 0 || errno == EAGAIN, "recv: %s", strerror(errno));
-		if (got > 0)
-			bytes += (size_t)got;
-		else
-			ck_assert(ready());
-		serve();
-	}
-	received[bytes] = '\0';
-	close(fd);
-	return bytes;
-}
-
-/* Whether the other side has closed, with nothing left to read. */
-static bool closed(int fd)
-{
-	char byte;
-
-	return recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
-}
+#include "control_clients.h"
 
 START_TEST(a_request_is_answered_and_closed)
 {
@@ -352,30 +206,6 @@ START_TEST(many_requests_at_once_are_answered_a_few_at_a_time)
 END_TEST
 
 /* --- followers ---------------------------------------------------------------------------------------------------- */
-
-#define FOLLOWERS_OTHERS (CONTROL_FOLLOWERS_MAX - CONTROL_FOLLOWERS_KEPT)
-
-/* What has come so far, of a connection that stays. */
-static const char *heard(int fd)
-{
-	ssize_t got = recv(fd, received, LARGE_BYTES, MSG_DONTWAIT);
-
-	ck_assert_msg(got >= 0 || errno == EAGAIN, "recv: %s", strerror(errno));
-	received[got > 0 ? got : 0] = '\0';
-	return received;
-}
-
-static int follower(const char *request)
-{
-	char answer[64];
-	int fd = socket_to(path, false);
-
-	say(fd, request);
-	serve();
-	snprintf(answer, sizeof(answer), "you said %s", request);
-	ck_assert_str_eq(heard(fd), answer);
-	return fd;
-}
 
 START_TEST(a_follower_gets_every_later_line_in_its_form)
 {
@@ -715,246 +545,11 @@ START_TEST(an_impossible_path_is_an_error)
 }
 END_TEST
 
-/* --- who is there: as root, who can be somebody else for the time of a connect() ---------------------------------- */
-
-static void restart(const struct control_setup *setup)
-{
-	control_close(control);
-	control = open_as(setup);
-	ck_assert_msg(control != NULL, "%s", error);
-}
-
-/* A connection of a user with these groups. The kernel notes whose it is in connect(). */
-static int socket_as(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count)
-{
-	int fd;
-
-	ck_assert_int_eq(setgroups(group_count, groups), 0);
-	ck_assert_int_eq(setegid(gid), 0);
-	ck_assert_int_eq(seteuid(uid), 0);
-	fd = socket_to(path, false);
-	ck_assert_int_eq(seteuid(0), 0);
-	ck_assert_int_eq(setegid(0), 0);
-	ck_assert_int_eq(setgroups(0, NULL), 0);
-	return fd;
-}
-
-static bool may_change(int fd)
-{
-	say(fd, "who am I\n");
-	serve();
-	hear(fd);
-	ck_assert_str_eq(received, "you said who am I\n");
-	return last_peer.may_change;
-}
-
-START_TEST(root_may_change_and_is_told_by_uid_and_pid)
-{
-	ck_assert(may_change(socket_to(path, false)));
-	ck_assert_uint_eq(last_peer.uid, 0);
-	ck_assert_int_eq(last_peer.pid, getpid());
-}
-END_TEST
-
-START_TEST(a_stranger_may_ask_where_everybody_reads_but_not_change)
-{
-	restart(&(struct control_setup){.path = path, .everybody_reads = true});
-	ck_assert(!may_change(socket_as(STRANGER, STRANGER, NULL, 0)));
-	ck_assert_uint_eq(last_peer.uid, STRANGER);
-}
-END_TEST
-
-START_TEST(a_stranger_is_still_one_in_a_process_of_its_own)
-{
-	int go[2], status;
-	pid_t child;
-	char byte;
-
-	restart(&(struct control_setup){
-		.path = path, .has_group = true, .group = CONTROL_GROUP, .everybody_reads = true});
-	ck_assert_int_eq(pipe(go), 0);
-	child = fork();
-	ck_assert_int_ge(child, 0);
-	if (child == 0) {
-		int fd;
-
-		if (setgroups(0, NULL) != 0 || setresgid(STRANGER, STRANGER, STRANGER) != 0 ||
-		    setresuid(STRANGER, STRANGER, STRANGER) != 0)
-			_exit(1);
-		fd = socket_to(path, false);
-		say(fd, "reload\n");
-		(void)!write(go[1], "", 1);
-		_exit(recv(fd, &byte, 1, 0) == 1 ? 0 : 1);
-	}
-	ck_assert_int_eq(read(go[0], &byte, 1), 1);
-	serve();
-	ck_assert_str_eq(last_request, "reload");
-	ck_assert(!last_peer.may_change);
-	ck_assert_int_eq(last_peer.pid, child);
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert_int_eq(status, 0);
-	close(go[0]);
-	close(go[1]);
-}
-END_TEST
-
-START_TEST(the_control_group_may_change_as_primary_or_supplementary_group)
-{
-	const gid_t groups[] = {STRANGER - 1, CONTROL_GROUP}, others[] = {STRANGER - 1, CONTROL_GROUP + 1};
-
-	restart(&(struct control_setup){
-		.path = path, .has_group = true, .group = CONTROL_GROUP, .everybody_reads = true});
-	ck_assert(may_change(socket_as(STRANGER, CONTROL_GROUP, NULL, 0)));
-	ck_assert(may_change(socket_as(STRANGER, STRANGER, groups, 2)));
-	ck_assert(!may_change(socket_as(STRANGER, STRANGER, others, 2)));
-	ck_assert(!may_change(socket_as(STRANGER, 0, NULL, 0)));
-}
-END_TEST
-
-START_TEST(a_group_among_very_many_counts)
-{
-	gid_t groups[5000];
-
-	for (unsigned i = 0; i < 5000; i++)
-		groups[i] = 10000 + i;
-	restart(&(struct control_setup){.path = path, .has_group = true, .group = 14999, .everybody_reads = true});
-	ck_assert(may_change(socket_as(STRANGER, STRANGER, groups, 5000)));
-	ck_assert(!may_change(socket_as(STRANGER, STRANGER, groups, 4999)));
-}
-END_TEST
-
-START_TEST(without_a_control_group_none_makes_a_difference)
-{
-	const gid_t root_group = 0;
-
-	restart(&(struct control_setup){.path = path});
-	ck_assert(!may_change(socket_as(STRANGER, 0, NULL, 0)));
-	ck_assert(!may_change(socket_as(STRANGER, STRANGER, &root_group, 1)));
-}
-END_TEST
-
-START_TEST(strangers_cannot_connect_unless_everybody_reads)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-	restart(&(struct control_setup){.path = path, .has_group = true, .group = CONTROL_GROUP});
-	strcpy(address.sun_path, path);
-	ck_assert_int_eq(setgroups(0, NULL), 0);
-	ck_assert_int_eq(setegid(STRANGER), 0);
-	ck_assert_int_eq(seteuid(STRANGER), 0);
-	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), -1);
-	ck_assert_int_eq(errno, EACCES);
-	ck_assert_int_eq(seteuid(0), 0);
-	close(fd);
-	ck_assert(may_change(socket_as(STRANGER, CONTROL_GROUP, NULL, 0)));
-}
-END_TEST
-
-START_TEST(strangers_leave_places_for_those_who_may_change)
-{
-	int fds[CLIENTS_OTHERS], extra;
-
-	restart(&(struct control_setup){.path = path, .everybody_reads = true});
-	for (int i = 0; i < CLIENTS_OTHERS; i++) {
-		fds[i] = socket_as(STRANGER, STRANGER, NULL, 0);
-		serve();
-	}
-	extra = socket_as(STRANGER, STRANGER, NULL, 0);
-	serve();
-	hear(extra);
-	ck_assert_str_eq(received, "error: too many clients, try again\n");
-	ck_assert(may_change(socket_to(path, false)));
-	for (int i = 0; i < CLIENTS_OTHERS; i++)
-		ck_assert(!may_change(fds[i]));
-}
-END_TEST
-
-START_TEST(strangers_who_follow_leave_places_for_those_who_may_change)
-{
-	int fds[FOLLOWERS_OTHERS], extra;
-
-	restart(&(struct control_setup){.path = path, .everybody_reads = true});
-	for (int i = 0; i < FOLLOWERS_OTHERS; i++) {
-		fds[i] = socket_as(STRANGER, STRANGER, NULL, 0);
-		say(fds[i], "follow\n");
-		serve();
-		ck_assert_str_eq(heard(fds[i]), "you said follow\n");
-	}
-	extra = socket_as(STRANGER, STRANGER, NULL, 0);
-	say(extra, "follow\n");
-	serve();
-	hear(extra);
-	ck_assert_str_eq(received, "error: too many followers, try again\n");
-	close(follower("follow\n"));
-	for (int i = 0; i < FOLLOWERS_OTHERS; i++)
-		close(fds[i]);
-}
-END_TEST
-
-START_TEST(the_file_belongs_to_the_group_and_is_as_open_as_asked)
-{
-	struct stat status;
-
-	for (int everybody = 0; everybody <= 1; everybody++) {
-		umask(everybody ? 077 : 0);
-		restart(&(struct control_setup){
-			.path = path, .has_group = true, .group = CONTROL_GROUP, .everybody_reads = everybody});
-		ck_assert_int_eq(stat(path, &status), 0);
-		ck_assert_uint_eq(status.st_mode & 07777, everybody ? 0666 : 0660);
-		ck_assert_uint_eq(status.st_gid, CONTROL_GROUP);
-		ck_assert_uint_eq(status.st_uid, 0);
-		ck_assert_str_eq(control_warning(control), "");
-	}
-}
-END_TEST
-
-START_TEST(a_group_that_we_may_not_give_the_file_to_is_a_warning)
-{
-	struct control *ungiven;
-	struct stat status;
-
-	ck_assert_int_eq(chmod(directory, 0777), 0);
-	snprintf(path, sizeof(path), "%s/other.sock", directory);
-	ck_assert_int_eq(setgroups(0, NULL), 0);
-	ck_assert_int_eq(setegid(STRANGER), 0);
-	ck_assert_int_eq(seteuid(STRANGER), 0);
-	ungiven = open_as(&(struct control_setup){.path = path, .has_group = true, .group = CONTROL_GROUP});
-	ck_assert_int_eq(seteuid(0), 0);
-	ck_assert_msg(ungiven != NULL, "%s", error);
-	ck_assert_ptr_nonnull(strstr(control_warning(ungiven), "to group 4711: "));
-	ck_assert_ptr_nonnull(strstr(control_warning(ungiven), "own group 65534, which may look"));
-	ck_assert_int_eq(stat(path, &status), 0);
-	ck_assert_uint_eq(status.st_gid, STRANGER);
-	ck_assert_uint_eq(status.st_mode & 07777, 0660);
-	control_close(ungiven);
-	ck_assert_int_eq(access(path, F_OK), -1);
-}
-END_TEST
-
-/* Its members may connect as everybody may, and are known by their groups. */
-START_TEST(a_group_is_not_needed_where_everybody_may_connect)
-{
-	struct control *ungiven;
-
-	ck_assert_int_eq(chmod(directory, 0777), 0);
-	snprintf(path, sizeof(path), "%s/other.sock", directory);
-	ck_assert_int_eq(setgroups(0, NULL), 0);
-	ck_assert_int_eq(setegid(STRANGER), 0);
-	ck_assert_int_eq(seteuid(STRANGER), 0);
-	ungiven = open_as(&(struct control_setup){
-		.path = path, .has_group = true, .group = CONTROL_GROUP, .everybody_reads = true});
-	ck_assert_int_eq(seteuid(0), 0);
-	ck_assert_msg(ungiven != NULL, "%s", error);
-	ck_assert_str_eq(control_warning(ungiven), "");
-	control_close(ungiven);
-}
-END_TEST
-
 static Suite *control_suite(void)
 {
 	Suite *suite = suite_create("control");
-	TCase *clients = tcase_create("clients"), *file = tcase_create("file"), *peers = tcase_create("peers");
+	TCase *clients = tcase_create("clients");
+	TCase *file = tcase_create("file");
 	TCase *followers = tcase_create("followers");
 
 	suite_add_tcase(suite, clients);
@@ -971,6 +566,19 @@ static Suite *control_suite(void)
 	tcase_add_test(clients, a_client_that_stops_reading_is_closed_after_5_s);
 	tcase_add_test(clients, one_client_too_many_is_refused_and_the_others_served);
 	tcase_add_test(clients, many_requests_at_once_are_answered_a_few_at_a_time);
+	tcase_add_test(clients, without_descriptors_accepting_pauses_and_does_not_spin);
+
+	suite_add_tcase(suite, file);
+	tcase_add_checked_fixture(file, control_start, control_stop);
+	tcase_add_test(file, directory_and_socket_have_their_modes);
+	tcase_add_test(file, a_socket_in_use_is_refused_and_left_alone);
+	tcase_add_test(file, a_stale_socket_is_replaced);
+	tcase_add_test(file, a_file_that_is_no_socket_is_left_alone);
+	tcase_add_test(file, closing_removes_the_file_but_not_another_one);
+	tcase_add_test(file, an_impossible_path_is_an_error);
+
+	suite_add_tcase(suite, followers);
+	tcase_add_checked_fixture(followers, control_start, control_stop);
 	tcase_add_test(followers, a_follower_gets_every_later_line_in_its_form);
 	tcase_add_test(followers, lines_come_behind_the_whole_answer);
 	tcase_add_test(followers, a_follower_has_no_time_limit);
@@ -982,35 +590,6 @@ static Suite *control_suite(void)
 	tcase_add_test(followers, one_follower_too_many_is_refused);
 	tcase_add_test(followers, followers_take_no_place_of_those_who_ask);
 	tcase_add_test(followers, a_line_may_be_told_while_a_request_is_answered);
-	tcase_add_test(clients, without_descriptors_accepting_pauses_and_does_not_spin);
-
-	suite_add_tcase(suite, followers);
-	tcase_add_checked_fixture(followers, control_start, control_stop);
-	suite_add_tcase(suite, file);
-	tcase_add_checked_fixture(file, control_start, control_stop);
-	tcase_add_test(file, directory_and_socket_have_their_modes);
-	tcase_add_test(file, a_socket_in_use_is_refused_and_left_alone);
-	tcase_add_test(file, a_stale_socket_is_replaced);
-	tcase_add_test(file, a_file_that_is_no_socket_is_left_alone);
-	tcase_add_test(file, closing_removes_the_file_but_not_another_one);
-	tcase_add_test(file, an_impossible_path_is_an_error);
-
-	if (geteuid() != 0)
-		return suite;
-	suite_add_tcase(suite, peers);
-	tcase_add_checked_fixture(peers, control_start, control_stop);
-	tcase_add_test(peers, root_may_change_and_is_told_by_uid_and_pid);
-	tcase_add_test(peers, a_stranger_may_ask_where_everybody_reads_but_not_change);
-	tcase_add_test(peers, a_stranger_is_still_one_in_a_process_of_its_own);
-	tcase_add_test(peers, the_control_group_may_change_as_primary_or_supplementary_group);
-	tcase_add_test(peers, a_group_among_very_many_counts);
-	tcase_add_test(peers, without_a_control_group_none_makes_a_difference);
-	tcase_add_test(peers, strangers_cannot_connect_unless_everybody_reads);
-	tcase_add_test(peers, strangers_leave_places_for_those_who_may_change);
-	tcase_add_test(peers, strangers_who_follow_leave_places_for_those_who_may_change);
-	tcase_add_test(peers, the_file_belongs_to_the_group_and_is_as_open_as_asked);
-	tcase_add_test(peers, a_group_that_we_may_not_give_the_file_to_is_a_warning);
-	tcase_add_test(peers, a_group_is_not_needed_where_everybody_may_connect);
 	return suite;
 }
 

@@ -129,16 +129,33 @@ START_TEST(the_checksum_of_what_was_not_captured_is_not_judged)
 }
 END_TEST
 
-/* What follows in another fragment is summed with it. */
-START_TEST(the_checksum_of_a_first_fragment_is_not_judged)
+/* What follows in another fragment is summed with it; and in the last one there is no checksum. */
+START_TEST(the_checksum_of_a_fragment_is_not_judged)
 {
 	size_t bytes = write_full(false);
 
 	packet[30] ^= 1;
 	must(!packet_sum_is_right(packet, bytes));
-	packet[6] |= 0x20;
+	store_be16(packet + 6, 0x2000);
 	ck_assert_int_eq(packet_parse(packet, bytes, &parsed), PACKET_TCP);
 	ck_assert(packet_sum_is_right(packet, bytes));
+	store_be16(packet + 6, 1);
+	ck_assert_int_eq(packet_parse(packet, bytes, &parsed), PACKET_OTHER);
+	ck_assert(packet_sum_is_right(packet, bytes));
+}
+END_TEST
+
+/* RFC 9293 3.1: FIN is the lowest bit. */
+START_TEST(flags_are_the_bits_that_they_are_on_the_wire)
+{
+	static const uint8_t flags[] = {TCP_FIN, TCP_SYN, TCP_RST, TCP_PSH, TCP_ACK, TCP_URG};
+	struct segment segment = full(false);
+
+	for (unsigned i = 0; i < sizeof(flags); i++) {
+		segment.flags = flags[i];
+		ck_assert_uint_gt(segment_write(packet, ROOM, &segment), 0);
+		ck_assert_uint_eq(packet[20 + 13], 1U << i);
+	}
 }
 END_TEST
 
@@ -149,6 +166,13 @@ START_TEST(ipv4_says_do_not_fragment)
 	ck_assert_uint_eq(packet[0], 0x45);
 	ck_assert_uint_eq(load_be16(packet + 2), bytes);
 	ck_assert_uint_eq(load_be16(packet + 6), 0x4000);
+}
+END_TEST
+
+START_TEST(ipv6_has_its_traffic_class_and_no_flow_label)
+{
+	write_full(true);
+	ck_assert_uint_eq(load_be32(packet), 0x6ba00000);
 }
 END_TEST
 
@@ -421,9 +445,23 @@ START_TEST(the_checksum_behind_an_extension_header_is_judged_where_it_can_be)
 }
 END_TEST
 
-START_TEST(an_endless_chain_of_extension_headers_is_malformed)
+START_TEST(a_chain_of_more_than_seven_extension_headers_is_malformed)
 {
+	ck_assert_int_eq(packet_parse(packet, write_extended(60, 8), &parsed), PACKET_MALFORMED);
 	ck_assert_int_eq(packet_parse(packet, write_extended(60, 30), &parsed), PACKET_MALFORMED);
+}
+END_TEST
+
+/* RFC 8200 4.7: what says that nothing follows, nothing follows. */
+START_TEST(an_extension_header_may_end_with_the_packet)
+{
+	static const uint8_t kinds[] = {0, 43, 44, 60};
+
+	write_extended(kinds[_i], 2);
+	packet[48] = 59;
+	store_be16(packet + 4, 16);
+	ck_assert_int_eq(packet_parse(packet, 56, &parsed), PACKET_OTHER);
+	ck_assert_int_eq(packet_parse(packet, 55, &parsed), PACKET_MALFORMED);
 }
 END_TEST
 
@@ -457,6 +495,7 @@ START_TEST(a_later_ipv6_fragment_is_other_and_the_first_is_read)
 	ck_assert_int_eq(packet_parse(packet, bytes, &parsed), PACKET_TCP);
 	packet[43] = 8;
 	ck_assert_int_eq(packet_parse(packet, bytes, &parsed), PACKET_OTHER);
+	ck_assert_int_eq(packet_parse(packet, 48, &parsed), PACKET_OTHER); /* of which nothing more was captured */
 }
 END_TEST
 
@@ -489,6 +528,20 @@ START_TEST(a_new_sequence_number_keeps_the_checksum_right)
 		segment_is(&parsed, &expected);
 		ck_assert_uint_eq(wire_sum_upper(packet, header, bytes - header, 6), 0xffff);
 	}
+}
+END_TEST
+
+START_TEST(a_header_without_options_is_given_its_sequence_number)
+{
+	struct segment segment = full(_i);
+	size_t header = _i ? 40 : 20;
+
+	segment.options = (struct tcp_options){.wscale = -1};
+	segment.payload_bytes = 0;
+	ck_assert_uint_eq(segment_write(packet, ROOM, &segment), header + 20);
+	packet_set_seq(packet, header + 20, 0x12345678);
+	ck_assert_uint_eq(load_be32(packet + header + 4), 0x12345678);
+	ck_assert_uint_eq(wire_sum_upper(packet, header, 20, 6), 0xffff);
 }
 END_TEST
 
@@ -651,6 +704,22 @@ START_TEST(a_quote_of_something_else_is_none)
 }
 END_TEST
 
+START_TEST(a_quote_in_a_malformed_packet_is_none)
+{
+	struct segment quoted;
+	struct flow flow;
+	size_t header = _i ? 40 : 20, bytes = write_too_big(_i, header + 8, &quoted);
+
+	ck_assert(packet_quoted_flow(packet, bytes, &flow));
+	if (_i)
+		memset(packet + 8, 0, 16); /* of the unspecified address */
+	else
+		store_be16(packet + 2, 19); /* less than its header */
+	ck_assert_int_eq(packet_parse(packet, bytes, &parsed), PACKET_MALFORMED);
+	ck_assert(!packet_quoted_flow(packet, bytes, &flow));
+}
+END_TEST
+
 START_TEST(a_shifted_quote_keeps_the_checksum_right)
 {
 	static const uint32_t deltas[] = {0, 1, 0xffff, 0x10000, 0x80000000, 0xfedcba98, 0xfedcba99, UINT32_MAX};
@@ -772,8 +841,10 @@ static Suite *packet_suite(void)
 	tcase_add_loop_test(segments, written_checksums_are_right, 0, 2);
 	tcase_add_loop_test(segments, one_wrong_bit_anywhere_is_a_wrong_checksum, 0, 2);
 	tcase_add_loop_test(segments, the_checksum_of_what_was_not_captured_is_not_judged, 0, 2);
-	tcase_add_test(segments, the_checksum_of_a_first_fragment_is_not_judged);
+	tcase_add_test(segments, the_checksum_of_a_fragment_is_not_judged);
+	tcase_add_test(segments, flags_are_the_bits_that_they_are_on_the_wire);
 	tcase_add_test(segments, ipv4_says_do_not_fragment);
+	tcase_add_test(segments, ipv6_has_its_traffic_class_and_no_flow_label);
 	tcase_add_loop_test(segments, a_room_of_exactly_the_size_is_enough_and_one_byte_less_is_not, 0, 2);
 	tcase_add_test(segments, a_packet_beyond_65535_bytes_is_not_written);
 	tcase_add_test(segments, headers_with_every_option_fit_the_largest_header);
@@ -799,7 +870,8 @@ static Suite *packet_suite(void)
 	suite_add_tcase(suite, extensions);
 	tcase_add_loop_test(extensions, extension_headers_are_stepped_over, 0, 4);
 	tcase_add_loop_test(extensions, the_checksum_behind_an_extension_header_is_judged_where_it_can_be, 0, 6);
-	tcase_add_test(extensions, an_endless_chain_of_extension_headers_is_malformed);
+	tcase_add_test(extensions, a_chain_of_more_than_seven_extension_headers_is_malformed);
+	tcase_add_loop_test(extensions, an_extension_header_may_end_with_the_packet, 0, 4);
 	tcase_add_test(extensions, the_length_of_an_extension_header_counts);
 	tcase_add_test(extensions, a_payload_length_that_ends_in_the_extension_headers_is_malformed);
 	tcase_add_test(extensions, a_later_ipv6_fragment_is_other_and_the_first_is_read);
@@ -807,12 +879,14 @@ static Suite *packet_suite(void)
 
 	suite_add_tcase(suite, changes);
 	tcase_add_loop_test(changes, a_new_sequence_number_keeps_the_checksum_right, 0, 3);
+	tcase_add_loop_test(changes, a_header_without_options_is_given_its_sequence_number, 0, 2);
 	tcase_add_loop_test(changes, what_is_no_whole_tcp_header_keeps_its_bytes, 0, 2);
 	tcase_add_loop_test(changes, a_path_mtu_error_is_told_and_its_flow_found, 0, 2);
 	tcase_add_loop_test(changes, every_error_that_quotes_a_segment_is_one_and_other_icmp_is_other, 0, 2);
 	tcase_add_loop_test(changes, an_error_with_extensions_is_shifted_like_any_other, 0, 2);
 	tcase_add_loop_test(changes, a_quote_without_ports_and_sequence_number_is_none, 0, 2);
 	tcase_add_loop_test(changes, a_quote_of_something_else_is_none, 0, 2);
+	tcase_add_loop_test(changes, a_quote_in_a_malformed_packet_is_none, 0, 2);
 	tcase_add_loop_test(changes, a_shifted_quote_keeps_the_checksum_right, 0, 2);
 	tcase_add_loop_test(changes, a_shift_changes_nothing_else, 0, 2);
 	return suite;

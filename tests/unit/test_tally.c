@@ -490,6 +490,9 @@ START_TEST(a_signature_has_a_text)
 	ck_assert_str_eq(text, "ttl 255 window 512 no options");
 	tally_signature_text(&some, text);
 	ck_assert_str_eq(text, "ttl 32 window 0 wscale,ts");
+	some.options = TALLY_SACK;
+	tally_signature_text(&some, text);
+	ck_assert_str_eq(text, "ttl 32 window 0 sack");
 	tally_signature_text(&longest, text);
 	ck_assert_str_eq(text, "ttl 255 window 65535 mss,wscale,sack,ts");
 }

@@ -358,6 +358,17 @@ static struct observation crowd_after_flood(uint32_t begun, uint32_t completed, 
 	};
 }
 
+START_TEST(the_next_shared_key_is_there_for_the_last_two_and_a_half_seconds_of_an_epoch)
+{
+	static const struct cookie_master master = {.from = 0};
+	const uint64_t end_ms = 1000 * 64000ULL;
+
+	ck_assert(!cookie_shared(&master, 1, end_ms - 2501).has_next);
+	ck_assert(cookie_shared(&master, 1, end_ms - 2500).has_next);
+	ck_assert(!cookie_shared(&master, 1, end_ms).has_next);
+}
+END_TEST
+
 START_TEST(syns_counted_elsewhere_press_as_those_counted_here)
 {
 	static const uint32_t syns[][2] = {{64, 0}, {63, 1}, {1, 63}, {0, 64}};
@@ -444,6 +455,24 @@ START_TEST(calm_is_not_said_at_once_though_the_service_has_just_been_armed)
 }
 END_TEST
 
+START_TEST(an_incident_is_said_after_one_second_and_its_end_after_ten)
+{
+	const uint64_t calm_ns = START_NS + 2 * NSEC_PER_SEC;
+	struct incident incident = {.noted = false};
+
+	incident_update(&incident, CHARACTER_RANDOM_SOURCES, false, START_NS);
+	ck_assert_int_eq(incident_update(&incident, CHARACTER_RANDOM_SOURCES, false, START_NS + NSEC_PER_SEC - 1),
+			 INCIDENT_NOTHING);
+	ck_assert_int_eq(incident_update(&incident, CHARACTER_RANDOM_SOURCES, false, START_NS + NSEC_PER_SEC),
+			 INCIDENT_BEGUN);
+	incident_update(&incident, CHARACTER_CALM, false, calm_ns);
+	ck_assert_int_eq(incident_update(&incident, CHARACTER_CALM, false, calm_ns + 10 * NSEC_PER_SEC - 1),
+			 INCIDENT_NOTHING);
+	ck_assert_int_eq(incident_update(&incident, CHARACTER_CALM, false, calm_ns + 10 * NSEC_PER_SEC),
+			 INCIDENT_ENDED);
+}
+END_TEST
+
 START_TEST(a_merge_of_times_has_each_bucket_of_both)
 {
 	struct latency into, from;
@@ -492,6 +521,7 @@ static Suite *suite(void)
 	tcase_add_test(values, an_answer_to_a_client_that_does_not_scale_says_nothing_of_the_scale);
 	tcase_add_test(values, a_shared_key_is_siphash_of_the_epoch_and_0_then_1);
 	tcase_add_loop_test(values, a_fingerprint_is_siphash_of_the_name_under_the_key_of_the_epoch, 0, 2);
+	tcase_add_test(values, the_next_shared_key_is_there_for_the_last_two_and_a_half_seconds_of_an_epoch);
 	tcase_add_test(values, syns_counted_elsewhere_press_as_those_counted_here);
 	tcase_add_test(values, where_all_is_completed_nothing_presses_by_itself);
 	tcase_add_test(values, a_merge_adds_the_lowest_count_of_the_other_side);
@@ -503,6 +533,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(values, networks_apart_in_the_first_byte_alone_are_two_ranges, 0, 2);
 	tcase_add_test(values, what_was_taken_off_a_list_does_not_come_back_with_a_new_configuration);
 	tcase_add_test(values, calm_is_not_said_at_once_though_the_service_has_just_been_armed);
+	tcase_add_test(values, an_incident_is_said_after_one_second_and_its_end_after_ten);
 	tcase_add_test(values, a_merge_of_times_has_each_bucket_of_both);
 	tcase_add_test(values, the_highest_rate_of_peace_is_the_last_one);
 	suite_add_tcase(suite, caps);
