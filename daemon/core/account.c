@@ -24,18 +24,17 @@ void account_taken_add(struct account_taken *sum, const struct account_taken *ta
 	}
 }
 
-/* Of what is missing at this look, what was so at each for as long as it takes to settle. */
-static uint64_t missing_since(struct account *account, const struct account_look *look, unsigned door, uint64_t now)
+/* Of `count` that are missing at this look, as many as were so at each for as long as it takes to settle. */
+static uint64_t missing_since(struct account *account, const struct account_look *look, unsigned door, uint64_t count)
 {
 	uint64_t *least = &account->doors[door].least, *least_ns = &account->doors[door].least_ns;
-	uint64_t lasting = *least_ns && now > *least ? *least : now;
+	uint64_t lasting = count < *least ? count : *least;
 
-	if (*least_ns && look->arrived_ns <= *least_ns + ACCOUNT_SETTLED_NS) {
+	if (look->arrived_ns <= *least_ns + ACCOUNT_SETTLED_NS) {
 		*least = lasting;
 		return 0;
 	}
-	lasting = *least_ns ? lasting : 0;
-	*least = now;
+	*least = count;
 	*least_ns = look->arrived_ns;
 	return lasting;
 }
@@ -45,8 +44,8 @@ static uint64_t missing(struct account *account, const struct account_look *look
 {
 	const struct account_door_look *at = &look->doors[door];
 	uint64_t taken = look->taken.syns[door];
-	uint64_t now = at->waiting_known ? more_than(at->arrived, taken + at->waiting) : 0;
-	uint64_t sure = missing_since(account, look, door, now);
+	uint64_t count = at->waiting_known ? more_than(at->arrived, taken + at->waiting) : 0;
+	uint64_t sure = missing_since(account, look, door, count);
 	uint64_t noted_ns = account->doors[door].noted_ns;
 	bool empty_since = noted_ns && look->taken.empty_ns[door] > noted_ns + ACCOUNT_SETTLED_NS;
 

@@ -9,8 +9,8 @@ interface is still to do that, except for TCP's and UDP's checksum.
 Prints one JSON object: `packets` and `flows` before; how many are `missing` behind (gone, or with other bytes), among them
 `resets` without ACK and `tiny` fragments, which begin eight bytes into a TCP header; how many are `extra` there; the flows in
 which the order is another (`reordered`), and of these those in which no more has happened than that SYNs, or the segments
-that follow them at once, were overtaken (`overtaken`). Exits with 1 if other packets than those are missing, any is extra, or a flow is
-reordered but not just overtaken, unless there is --any-order.
+that follow them at once, were overtaken (`overtaken`). Exits with 1 if other packets than those are missing, any is extra,
+or a flow is reordered but not just overtaken, unless there is --any-order.
 """
 import argparse
 import collections
