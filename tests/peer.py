@@ -244,14 +244,17 @@ def prime(args, family, target):
     if not args.prime or target in PRIMED:
         return
     PRIMED.add(target)
-    with socket.socket(family) as sock:
-        sock.settimeout(3)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind((args.source or "", random.choice(PRIME_PORTS)))
-            sock.connect(target)
-        except OSError:
-            pass
+    for port in random.sample(PRIME_PORTS, len(PRIME_PORTS)):
+        with socket.socket(family) as sock:
+            sock.settimeout(3)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind((args.source or "", port))
+                sock.connect(target)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):  # an earlier one's TIME_WAIT
+                    return
 
 
 PRIMED = set()

@@ -145,13 +145,15 @@ peers() { echo "services = ( $(service peer any "$(seq -s, 7001 7010)" "cookies 
 reload_to() { config_write "$1" && ctl reload >/dev/null; }
 warm() { peer knock && peer echo; }
 mute() { in_cli nft "table inet mute { chain out { type filter hook output priority 0; tcp sport 25000-25099 tcp flags rst drop; }; }"; }
+SPORT=25000 # of late(), each time another: the server still has the connections before
 # late BEFORE AFTER: the SYN-ACK comes under one configuration, the ACK under another.
 late()
 {
-    local sport=$((25000 + RANDOM % 100)) pid status
+    local pid status
+    SPORT=$((SPORT + 1))
     reload_to "$1" && warm && wait_until 2 "$3" || return
     rm -f "$WORK/late.go"
-    peer late-ack --port 7007 --sport $sport --until "$WORK/late.go" >"$WORK/late" 2>&1 &
+    peer late-ack --port 7007 --sport $SPORT --until "$WORK/late.go" >"$WORK/late" 2>&1 &
     pid=$!
     wait_until 5 grep -q answered "$WORK/late" && reload_to "$2" && wait_until 2 "$4"
     status=$?
