@@ -24,6 +24,19 @@ static void take_our_count(struct registry *registry)
 	}
 }
 
+/* `begun`, of each service, is what had begun before the count; `all_ours` that none is from before our start. */
+static void take_kernels_count(struct registry *registry, const struct half_open_count *counts, const int32_t *begun,
+			       bool all_ours)
+{
+	for (unsigned i = 0; i < registry->service_count; i++) {
+		struct service *service = &registry->services[i];
+
+		service->kernel_young = all_ours ? counts[i].young : 0;
+		service->kernel_held = counts[i].all;
+		service->begun_since -= begun[i];
+	}
+}
+
 /* The kernel's own count of half-open connections, beside ours. It walks through all sockets of the host: where that takes
  * long it is done the less often, and all in all takes no more than 2 % of a CPU. */
 void supervisor_read_half_open(struct supervisor *supervisor)
@@ -33,7 +46,7 @@ void supervisor_read_half_open(struct supervisor *supervisor)
 	struct registry *registry = &supervisor->registry;
 	uint64_t now_ns = worker_now_ns();
 	uint64_t timeout_ns = supervisor->config.backlog.handshake_timeout_s * NSEC_PER_SEC;
-	bool all_ours = now_ns - supervisor->started_ns > timeout_ns; /* none is from before our start */
+	bool all_ours = now_ns - supervisor->started_ns > timeout_ns;
 	uint64_t took_ns;
 	struct event event;
 	int error;
@@ -59,11 +72,8 @@ void supervisor_read_half_open(struct supervisor *supervisor)
 	}
 	if (error)
 		take_our_count(registry);
-	for (unsigned i = 0; !error && i < registry->service_count; i++) {
-		registry->services[i].kernel_young = all_ours ? counts[i].young : 0;
-		registry->services[i].kernel_held = counts[i].all;
-		registry->services[i].begun_since -= begun[i];
-	}
+	else
+		take_kernels_count(registry, counts, begun, all_ours);
 	supervisor_note_allowed(supervisor, now_ns);
 }
 
