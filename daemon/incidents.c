@@ -61,6 +61,7 @@ static void seen_fields(const struct supervisor *supervisor, unsigned index, con
 	event_number(event, "syn_per_s", supervisor_syn_rate(look));
 	event_number(event, "half_open", look->load);
 	event_number(event, "threshold", supervisor->registry.services[index].arm_at);
+	event_number(event, "backlog", look->held);
 	event_number(event, "completed_percent", seen.completed_percent);
 	event_number(event, "sources", observed->distinct);
 	event_text(event, "top_source", seen.heaviest);
@@ -81,10 +82,10 @@ static void tell_seen(struct supervisor *supervisor, enum event_kind kind, unsig
 
 	event_begin(
 		&event, kind,
-		"service %s (%s) %s: class=\"%s\" rate=%u/s half_open=%u threshold=%u completed=%u%% sources=%u top=%s "
-		"(at least %llu of %llu SYNs) signature=\"%s\" (%u%%)",
+		"service %s (%s) %s: class=\"%s\" rate=%u/s half_open=%u threshold=%u backlog=%u completed=%u%% sources=%u "
+		"top=%s (at least %llu of %llu SYNs) signature=\"%s\" (%u%%)",
 		service->name, registry_endpoint(service, endpoint), what, seen.class, supervisor_syn_rate(look),
-		look->load, service->arm_at, seen.completed_percent, observed->distinct, seen.heaviest,
+		look->load, service->arm_at, look->held, seen.completed_percent, observed->distinct, seen.heaviest,
 		(unsigned long long)tally_certain(seen.top), (unsigned long long)look->sketch.syns, seen.signature,
 		seen.signature_percent);
 	seen_fields(supervisor, index, observed, &event);
@@ -247,9 +248,11 @@ static void tell_attack_too(struct supervisor *supervisor, unsigned index, const
 
 	if (kind == EVENT_PRESSED) /* armed for a crowd: that has been said */
 		return;
-	event_begin(&event, kind, "service %s (%s) is under attack: %s, %u half-open connections of %u", service->name,
-		    registry_endpoint(service, endpoint), character_name(supervisor->incidents[index].character),
-		    supervisor->looks[index].load, service->arm_at);
+	event_begin(&event, kind,
+		    "service %s (%s) is under attack: %s, %u half-open connections, threshold %u, backlog %u",
+		    service->name, registry_endpoint(service, endpoint),
+		    character_name(supervisor->incidents[index].character), supervisor->looks[index].load,
+		    service->arm_at, supervisor->looks[index].held);
 	seen_fields(supervisor, index, observed, &event);
 	event_text(&event, "reason", "armed");
 	supervisor_tell(supervisor, &event);

@@ -68,9 +68,12 @@ static void look_at_services(struct supervisor *supervisor)
 	bool any = false;
 
 	for (unsigned i = 0; i < supervisor->registry.service_count; i++) {
+		const struct service *service = &supervisor->registry.services[i];
+
 		supervisor->looks[i] = (struct look){
 			.wanted = worth_a_look(supervisor, i),
-			.half_open = half_open_of(&supervisor->registry.services[i]),
+			.half_open = half_open_of(service),
+			.held = service_held(service),
 		};
 		any |= supervisor->looks[i].wanted;
 	}

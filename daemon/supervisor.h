@@ -26,6 +26,7 @@
 struct look {
 	bool wanted;
 	uint32_t half_open;
+	uint32_t held;      /* entries of the kernel, about: service_held() */
 	uint32_t load;      /* half-open entries, and unanswered cookies where they are sent */
 	int64_t unanswered; /* cookies within a handshake's lifetime */
 	struct tally_window window;

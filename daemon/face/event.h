@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define EVENT_TEXT_BYTES 512
+#define EVENT_TEXT_BYTES 576
 #define EVENT_FIELDS_MAX 24
 #define EVENT_NAME_BYTES 24 /* of a kind or a field, with its NUL */
 #define EVENT_VALUE_BYTES 96

@@ -37,5 +37,6 @@ daemon_start 'services = ( { name = "web"; address = "any"; ports = [80]; } ); b
 flooded "the first flood" $SRV6
 check "the kernel has not forgotten it" kernel_holds 300
 flooded "the second flood" $SRV6
+check "its event tells what the kernel held besides" told armed '.fields.backlog - .fields.half_open > 250' # not the first one's
 
 check "a clean stop" daemon_stop
