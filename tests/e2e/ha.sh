@@ -23,10 +23,10 @@ both_start() # CONFIG: everything, A active
 }
 
 # The link to the clients, both directions, so that a transfer lasts.
-throttle()
+throttle() # MBIT
 {
-    ip netns exec "$SRV" tc qdisc add dev s0 root tbf rate "${1}mbit" burst 128k latency 50ms
-    ip netns exec "$CLI" tc qdisc add dev c0 root tbf rate "${1}mbit" burst 128k latency 50ms
+    ip netns exec "$SRV" tc qdisc replace dev s0 root tbf rate "${1}mbit" burst 128k latency 50ms
+    ip netns exec "$CLI" tc qdisc replace dev c0 root tbf rate "${1}mbit" burst 128k latency 50ms
 }
 unthrottle() { ip netns exec "$SRV" tc qdisc del dev s0 root; ip netns exec "$CLI" tc qdisc del dev c0 root; }
 
@@ -99,7 +99,7 @@ survives()
 {
     local due=$((HOLD * 9 / 10)) bulk=$((${#PATHS[@]} * 2))
     both_start "$(gateway_config reset)"
-    throttle "$RATE_MBIT"
+    throttle $((RATE_MBIT / 5)) # until all is ready: however long that takes
 
     crowd_of first "$HOLD" || return
     bulk_start first
@@ -113,6 +113,7 @@ survives()
     check "B rehearses: that is forgotten again later" ctd "$B" -t
     watch_gap
     check "the transfers are running at the failover" bulk_runs
+    throttle "$RATE_MBIT"
     check "failover: the notify script" failover "$A" "$B"
     check "B: every connection replicated has its offset" checked "$B" ok
     check "B: so says the kernel" has_offsets "$B" $((due + bulk - 2))
@@ -124,6 +125,7 @@ survives()
     # A second crowd over B alone, then A comes back as after a reboot.
     check "B learns what the server answers" learn "$B"
     crowd_of second 40 || return
+    throttle $((RATE_MBIT / 5))
     bulk_start second
     check "handed over at B" wait_until 5 gw_counted "$B" handed_over 20
     check "handed over at B: the transfers, too" wait_until 10 bulk_offsets "$B" $((bulk - 2))
@@ -138,6 +140,7 @@ survives()
     check "A comes back: it is told of all" wait_until 10 told_enough "$A" "$(established "$B")"
     watch_gap
     check "the transfers are running at the failback" bulk_runs
+    throttle "$RATE_MBIT"
     check "failback: the notify script of A" notify "$A" primary
     move_to "$A"
     check "failback: the notify script of B" notify "$B" backup
